@@ -1,0 +1,58 @@
+# Every target works on a machine that has Go, Node and the package registries.
+
+GO      ?= go
+NPM     ?= npm
+BIN     := bin/belfry
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+UI_SRC  := $(shell find ui/app -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
+
+.PHONY: help demo run build ui test race lint fuzz bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: build ## a small shop under load, with alerts that fire and a person who is paged
+	@./$(BIN) demo
+
+run: build ## the server on its default ports, data in ./belfry-data
+	./$(BIN) serve
+
+build: ui ## bin/belfry, with the web app in it
+	@echo "building $(BIN) (the first build of a machine compiles all dependencies: several minutes)"
+	@mkdir -p bin
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/belfry
+
+ui: ui/dist/index.html ## the web app
+
+ui/dist/index.html: $(UI_SRC)
+	@echo "building the web app"
+	@cd ui/app && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build
+
+test: ui ## everything that can fail, against real processes
+	$(GO) vet ./...
+	$(GO) test ./...
+	cd ui/app && $(NPM) test --silent
+	./test/browser/run
+
+race: ## the Go tests under the race detector
+	$(GO) test -race -short ./...
+
+lint: ## golangci-lint, at the version that the tree is held to
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
+	cd ui/app && $(NPM) run --silent lint
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME
+	@$(GO) list ./... | while read -r pkg; do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: build ## load and query all three stores of a fresh process, print the costs
+	./$(BIN) bench all
+
+clean: ## remove what make made
+	rm -rf bin ui/app/node_modules
+	find ui/dist -mindepth 1 -not -name .gitkeep -delete
