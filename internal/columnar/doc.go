@@ -1,0 +1,43 @@
+// Package columnar is the event engine under logs and traces: rows of typed
+// columns, appended durably, kept in immutable parts, searched in parallel.
+//
+// # Model
+//
+// A row has a time (nanoseconds since the epoch), a stream and columns. A
+// stream is a set of fields that many rows share (resource and scope
+// attributes); its fields are stored once per part and a filter on them is
+// decided once per stream. A column is known by its name and its kind; a row
+// has at most one value in it.
+//
+// # Promises
+//
+//  1. Append returns nil only when the payload is in the write-ahead log as the
+//     kernel holds it (it survives kill -9), and from then on every query sees
+//     its rows. The log reaches the disk at the latest SyncInterval later, or
+//     before Append returns with DurabilityFsync.
+//  2. A row is in the log, in the memtable, or in a part; never twice in an
+//     answer, whatever crash or restart lies in between.
+//  3. An append is kept whole or not at all, but for rows that the decoder
+//     rejected one by one.
+//  4. Bytes read from disk are verified before they are used. A damaged part is
+//     quarantined (renamed, logged, counted); queries go on without it.
+//  5. Every query is bounded, stops within milliseconds of its context's end,
+//     and says in Stats.Cut when a bound cut it.
+//
+// # Life of a row
+//
+// Append decodes the payload with the signal's Decoder into a private batch,
+// hands payload to the log's writer, which commits what waits in one write and
+// publishes the batches to the memtable in the log's order. The memtable is
+// flushed into one part per tenant and UTC day; the manifest records the parts
+// together with the log position that they cover, so that a replay starts
+// exactly there. Parts are merged within their day, and dropped by age and by
+// total size.
+//
+// # Locks
+//
+// DB.mu guards the memtables and the part set; it is held for pointer work
+// only, never for I/O, with one exception: publication of a batch copies it
+// into the memtable. Parts are reference counted: a query keeps those it reads
+// alive. The manifest has its own lock, taken before DB.mu.
+package columnar
