@@ -1,0 +1,169 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockTick is the unit of CPU times in /proc on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// Process is a server under test.
+type Process struct {
+	Base string // of its HTTP APIs, as http://127.0.0.1:4321
+	OTLP string // of its OTLP/HTTP receiver
+	Dir  string // its data
+
+	cmd *exec.Cmd
+	log bytes.Buffer
+}
+
+// Spawn starts the program's `serve` on free ports and an empty folder, and
+// returns when it is ready, with the time that took.
+func Spawn(ctx context.Context, program, dir string) (*Process, time.Duration, error) {
+	ports, err := freePorts(ctx, 3)
+	if err != nil {
+		return nil, 0, err
+	}
+	config := filepath.Join(dir, "bench.yaml")
+	text := fmt.Sprintf(`server: {address: "127.0.0.1:%d"}
+telemetry: {self_ingest: false}
+collector:
+  receivers:
+    otlp:
+      protocols:
+        grpc: {endpoint: "127.0.0.1:%d"}
+        http: {endpoint: "127.0.0.1:%d"}
+`, ports[0], ports[1], ports[2])
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, 0, err
+	}
+	p := &Process{
+		Base: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		OTLP: fmt.Sprintf("http://127.0.0.1:%d", ports[2]),
+		Dir:  filepath.Join(dir, "data"),
+	}
+	p.cmd = exec.CommandContext(ctx, program, "serve", "--config", config, "--data", p.Dir)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	begin := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	if err := waitReady(ctx, p.Base+"/-/ready"); err != nil {
+		return nil, 0, errors.Join(err, p.Stop(), errors.New(p.log.String()))
+	}
+	return p, time.Since(begin), nil
+}
+
+// Stop ends the process as an operator would.
+func (p *Process) Stop() error {
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	return p.cmd.Wait()
+}
+
+func freePorts(ctx context.Context, n int) ([]int, error) {
+	var ports []int
+	for range n {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// waitReady polls until the server answers 200, for a minute at most.
+func waitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not ready in time: %w", url, ctx.Err())
+		}
+	}
+}
+
+// CPU returns the CPU time that the process has used, in user and kernel mode.
+func (p *Process) CPU() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name in parentheses may hold spaces; what follows it may not.
+	_, rest, ok := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0, errors.New("cannot read /proc/PID/stat")
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
+}
+
+// Memory returns the resident set now and at its highest, in bytes.
+func (p *Process) Memory() (now, peak int64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+			now = kb << 10
+		}
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kb); n == 1 {
+			peak = kb << 10
+		}
+	}
+	return now, peak, nil
+}
+
+// DiskBytes returns the size of all files below a folder of the data folder.
+func (p *Process) DiskBytes(sub string, skip func(path string) bool) (int64, error) {
+	var total int64
+	err := filepath.WalkDir(filepath.Join(p.Dir, sub), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // merged away while we looked
+		}
+		if err != nil || d.IsDir() || skip(path) {
+			return err
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total, err
+}
