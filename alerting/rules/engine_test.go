@@ -1,0 +1,503 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/timestamp"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	promrules "github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/stretchr/testify/require"
+
+	"belfry/internal/tenant"
+)
+
+// bench is one data folder that outlives engines: a real metrics store, two
+// languages whose answers a test sets, and a sender that records.
+type bench struct {
+	t      *testing.T
+	dir    string
+	config Config
+	db     *tsdb.DB
+	engine *Engine
+	logs   *fakeLanguage
+	traces *fakeLanguage
+
+	mu   sync.Mutex
+	sent []*alert.Alert
+}
+
+func newBench(t *testing.T, rules string) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: t.TempDir(), logs: &fakeLanguage{name: "logql"}, traces: &fakeLanguage{name: "traceql"}}
+	b.config = DefaultConfig()
+	b.config.EvaluationInterval = model.Duration(10 * time.Second)
+	b.config.RestartGrace = model.Duration(30 * time.Second)
+	b.config.Files = []string{filepath.Join(b.dir, "*.yaml")}
+	b.write("rules.yaml", rules)
+	db, err := tsdb.Open(filepath.Join(b.dir, "tsdb"), promslog.NewNopLogger(), nil, tsdb.DefaultOptions(), nil)
+	require.NoError(t, err)
+	db.DisableCompactions()
+	b.db = db
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return b
+}
+
+func (b *bench) write(name, content string) {
+	b.t.Helper()
+	require.NoError(b.t, os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600))
+}
+
+func (b *bench) start() {
+	b.t.Helper()
+	p := parser.NewParser(parser.Options{})
+	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, Parser: p})
+	e, err := New(Options{
+		Config: b.config,
+		Languages: map[Type]Language{
+			Metrics: PromQL(p, engine, b.db), Logs: b.logs, Traces: b.traces,
+		},
+		Appendable: b.db, Queryable: b.db, Sender: b,
+		ExternalURL: &url.URL{Scheme: "http", Host: "belfry.test"},
+		Dir:         filepath.Join(b.dir, "state"),
+		Logger:      slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+	})
+	require.NoError(b.t, err)
+	require.NoError(b.t, e.Start(context.Background()))
+	b.engine = e
+	b.t.Cleanup(func() { require.NoError(b.t, e.Shutdown(context.Background())) })
+}
+
+func (b *bench) stop() {
+	b.t.Helper()
+	require.NoError(b.t, b.engine.Shutdown(context.Background()))
+}
+
+// Send records alerts.
+func (b *bench) Send(ctx context.Context, alerts ...*alert.Alert) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if id := tenant.ID(ctx); id != tenant.Default {
+		return fmt.Errorf("tenant %q", id)
+	}
+	b.sent = append(b.sent, alerts...)
+	return nil
+}
+
+// last returns the newest alert that was sent under a name, nil where none was.
+func (b *bench) last(name string) *alert.Alert {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range slices.Backward(b.sent) {
+		if a.Name() == name {
+			return a
+		}
+	}
+	return nil
+}
+
+func (b *bench) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent = nil
+}
+
+// states returns the states of the active alerts of rules of a name, sorted.
+func (b *bench) states(name string) []string {
+	out := []string{}
+	for _, r := range b.engine.AlertingRules() {
+		if r.Name() == name {
+			for _, a := range r.ActiveAlerts() {
+				out = append(out, a.State.String())
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (b *bench) put(name string, value float64) {
+	b.t.Helper()
+	app := b.db.Appender(context.Background())
+	_, err := app.Append(0, labels.FromStrings("__name__", name, "job", "shop"), timestamp.FromTime(time.Now()), value)
+	require.NoError(b.t, err)
+	require.NoError(b.t, app.Commit())
+}
+
+func (b *bench) value(query string) promql.Vector {
+	b.t.Helper()
+	vec, err := b.engine.opts.Languages[Metrics].Query(context.Background(), query, time.Now())
+	require.NoError(b.t, err)
+	return vec
+}
+
+// fakeLanguage answers each expression with what a test set for it.
+type fakeLanguage struct {
+	name    string
+	mu      sync.Mutex
+	answers map[string]promql.Vector
+	err     error
+}
+
+func (l *fakeLanguage) Validate(expr string) error {
+	if strings.Contains(expr, "!!") {
+		return fmt.Errorf("%s: unexpected !!", l.name)
+	}
+	return nil
+}
+
+func (l *fakeLanguage) Query(_ context.Context, expr string, at time.Time) (promql.Vector, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return nil, l.err
+	}
+	out := slices.Clone(l.answers[expr])
+	for i := range out {
+		out[i].T = timestamp.FromTime(at)
+	}
+	return out, nil
+}
+
+func (l *fakeLanguage) answer(expr string, vec ...promql.Sample) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.answers == nil {
+		l.answers = map[string]promql.Vector{}
+	}
+	l.answers[expr] = vec
+}
+
+func sample(v float64, ls ...string) promql.Sample {
+	return promql.Sample{Metric: labels.FromStrings(ls...), F: v}
+}
+
+const threeSignals = `
+groups:
+  - name: metrics
+    rules:
+      - record: job:errors:sum
+        expr: sum by (job) (errors)
+      - alert: ManyErrors
+        expr: job:errors:sum > 10
+        labels: {severity: page}
+        annotations: {summary: '{{ $labels.job }} has {{ $value }} errors, up {{ query "up" | len }}'}
+  - name: logs
+    type: logs
+    rules:
+      - alert: Panics
+        expr: sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0
+        annotations: {summary: '{{ $labels.service_name }} panicked {{ $value }} times'}
+      - record: service:panics:count
+        expr: sum(count_over_time({} |= "panic" [5m]))
+      - alert: AlsoMetrics
+        type: metrics
+        expr: errors > 100
+  - name: traces
+    type: traces
+    rules:
+      - alert: SlowCheckout
+        expr: '{ name = "checkout" } | quantile_over_time(duration, .99) > 2s'
+`
+
+func TestThreeSignals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, threeSignals)
+		b.logs.answer(`sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0`, sample(3, "service_name", "cart"))
+		b.logs.answer(`sum(count_over_time({} |= "panic" [5m]))`, sample(7))
+		b.traces.answer(`{ name = "checkout" } | quantile_over_time(duration, .99) > 2s`, sample(2.5, "service_name", "web"))
+		b.start()
+		b.put("errors", 50)
+		time.Sleep(21 * time.Second)
+
+		m := b.last("ManyErrors")
+		require.NotNil(t, m)
+		require.Equal(t, model.LabelSet{"alertname": "ManyErrors", "job": "shop", "severity": "page"}, m.Labels)
+		require.Equal(t, "shop has 50 errors, up 0", string(m.Annotations["summary"]))
+		require.False(t, m.Resolved())
+		require.Equal(t, "http://belfry.test/graph?g0.expr=job%3Aerrors%3Asum+%3E+10&g0.tab=1", m.GeneratorURL)
+
+		l := b.last("Panics")
+		require.NotNil(t, l)
+		require.Equal(t, model.LabelSet{"alertname": "Panics", "service_name": "cart"}, l.Labels)
+		require.Equal(t, "cart panicked 3 times", string(l.Annotations["summary"]))
+		require.True(t, strings.HasPrefix(l.GeneratorURL, "http://belfry.test/logs?query=sum+by"))
+		require.NotNil(t, b.last("SlowCheckout"))
+		require.Nil(t, b.last("AlsoMetrics"), "50 errors are not over 100")
+
+		rec := b.value("service:panics:count")
+		require.Len(t, rec, 1)
+		require.InDelta(t, 7, rec[0].F, 0)
+		time.Sleep(10 * time.Second) // without a state file, series are written after Prometheus' restore
+		require.Len(t, b.value(`ALERTS{alertname="Panics",alertstate="firing"}`), 1)
+
+		got := map[string]Type{}
+		for _, g := range b.engine.RuleGroups() {
+			for _, r := range g.Rules() {
+				got[r.Name()+" "+r.Query().String()] = b.engine.TypeOf(g, r)
+				require.NoError(t, r.LastError())
+				require.Equal(t, promrules.HealthGood, r.Health())
+			}
+		}
+		require.Equal(t, map[string]Type{
+			"job:errors:sum sum by (job) (errors)":                                        Metrics,
+			"ManyErrors job:errors:sum > 10":                                              Metrics,
+			`Panics sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0`:      Logs,
+			`service:panics:count sum(count_over_time({} |= "panic" [5m]))`:               Logs,
+			"AlsoMetrics errors > 100":                                                    Metrics,
+			`SlowCheckout { name = "checkout" } | quantile_over_time(duration, .99) > 2s`: Traces,
+		}, got)
+
+		b.logs.answer(`sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0`)
+		time.Sleep(11 * time.Second)
+		require.True(t, b.last("Panics").Resolved())
+		b.stop()
+	})
+}
+
+func TestForSurvivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const expr = `count({})`
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 2m}]}]")
+		b.logs.answer(expr, sample(1, "app", "x"))
+		b.start()
+		time.Sleep(75 * time.Second)
+		require.Equal(t, []string{"pending"}, b.states("A"))
+		b.stop()
+		time.Sleep(5 * time.Second)
+		b.start()
+		require.Equal(t, []string{"pending"}, b.states("A"), "known before the first evaluation")
+		time.Sleep(30 * time.Second)
+		require.Equal(t, []string{"pending"}, b.states("A"))
+		time.Sleep(30 * time.Second) // 2m20s since the condition began, one evaluation late at most
+		require.Equal(t, []string{"firing"}, b.states("A"))
+
+		// A long downtime stops the clock; one over the tolerance resets it.
+		b.logs.answer(expr, sample(1, "app", "y"))
+		time.Sleep(100 * time.Second)
+		b.stop()
+		time.Sleep(30 * time.Minute)
+		b.start()
+		time.Sleep(11 * time.Second)
+		require.Contains(t, b.states("A"), "pending")
+		time.Sleep(40 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		b.stop()
+	})
+}
+
+func TestPendingForgottenAfterTolerance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 2m}]}]")
+		b.logs.answer(`count({})`, sample(1, "app", "x"))
+		b.start()
+		time.Sleep(115 * time.Second)
+		b.stop()
+		time.Sleep(2 * time.Hour)
+		b.start()
+		time.Sleep(115 * time.Second)
+		require.Equal(t, []string{"pending"}, b.states("A"))
+		b.stop()
+	})
+}
+
+func TestKeepFiringForSurvivesRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', keep_firing_for: 5m, labels: {severity: page}, annotations: {v: '{{ $value }}'}}]}]")
+		b.logs.answer(`count({})`, sample(4, "app", "x"))
+		b.start()
+		time.Sleep(21 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		started := b.last("A").StartsAt
+		b.logs.answer(`count({})`)
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		b.stop()
+		b.forget()
+
+		b.start()
+		synctest.Wait()
+		again := b.last("A")
+		require.NotNil(t, again, "the router hears of it before the first evaluation")
+		require.Equal(t, model.LabelSet{"alertname": "A", "app": "x", "severity": "page"}, again.Labels)
+		require.Equal(t, model.LabelSet{"v": "4"}, again.Annotations)
+		require.True(t, again.StartsAt.Equal(started))
+		require.False(t, again.Resolved())
+		time.Sleep(150 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		time.Sleep(50 * time.Second) // over 5m since the expression was last true
+		require.Empty(t, b.states("A"))
+		require.True(t, b.last("A").Resolved())
+		b.stop()
+	})
+}
+
+func TestRestartGraceHoldsUntilDataIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}]}]")
+		b.logs.answer(`count({})`, sample(4, "app", "x"), sample(5, "app", "y"))
+		b.start()
+		time.Sleep(11 * time.Second)
+		b.stop()
+		b.logs.answer(`count({})`)
+		b.start()
+		time.Sleep(15 * time.Second)
+		require.Equal(t, []string{"firing", "firing"}, b.states("A"), "no data yet")
+		b.logs.answer(`count({})`, sample(6, "app", "x"))
+		time.Sleep(10 * time.Second)
+		require.Equal(t, []string{"firing", "firing"}, b.states("A"), "data of one is back")
+		time.Sleep(20 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"), "the other's grace is over")
+		b.logs.answer(`count({})`)
+		time.Sleep(11 * time.Second)
+		require.Empty(t, b.states("A"))
+		b.stop()
+	})
+}
+
+func TestCrashLosesNoState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 1m}]}]")
+		b.logs.answer(`count({})`, sample(4, "app", "x"))
+		b.start()
+		time.Sleep(90 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		crashed, err := os.ReadFile(filepath.Join(b.dir, "state", stateFileName))
+		require.NoError(t, err)
+		b.stop()
+		b.write("state/"+stateFileName, string(crashed)) // as a kill would have left it
+		b.start()
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		b.stop()
+	})
+}
+
+func TestDamagedStateFallsBackToSeries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 30m}]}]")
+		b.logs.answer(`count({})`, sample(4, "app", "x"))
+		b.start()
+		time.Sleep(15 * time.Minute)
+		b.stop()
+		b.write("state/"+stateFileName, "nonsense")
+		b.start()
+		time.Sleep(13 * time.Minute)
+		require.Equal(t, []string{"pending"}, b.states("A"))
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, []string{"firing"}, b.states("A"))
+		b.stop()
+	})
+}
+
+func TestRecover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, rules: [{alert: Hot, expr: 'temp > 90', recover: 'temp < 70', labels: {severity: page}}]}]")
+		b.start()
+		feed := func(v float64) {
+			for range 2 {
+				b.put("temp", v)
+				time.Sleep(10 * time.Second)
+			}
+		}
+		feed(80)
+		require.Empty(t, b.states("Hot"), "between the thresholds on the way up")
+		feed(95)
+		require.Equal(t, []string{"firing"}, b.states("Hot"))
+		feed(80)
+		require.Equal(t, []string{"firing"}, b.states("Hot"), "between the thresholds on the way down")
+		b.stop()
+		b.start()
+		feed(80)
+		feed(80)
+		feed(80)
+		require.Equal(t, []string{"firing"}, b.states("Hot"), "after a restart too")
+		feed(60)
+		require.Empty(t, b.states("Hot"))
+		require.True(t, b.last("Hot").Resolved())
+		b.stop()
+	})
+}
+
+func TestFailingQueryShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}]}]")
+		b.logs.err = errors.New("scanned over the limit")
+		b.start()
+		time.Sleep(11 * time.Second)
+		r := b.engine.AlertingRules()[0]
+		require.Equal(t, promrules.HealthBad, r.Health())
+		require.ErrorContains(t, r.LastError(), "scanned over the limit")
+		b.stop()
+	})
+}
+
+func TestReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one', for: 1m}]}]")
+		b.logs.answer("one", sample(1, "app", "x"))
+		b.traces.answer("one", sample(1, "svc", "y"))
+		b.start()
+		time.Sleep(45 * time.Second)
+		require.Equal(t, []string{"pending"}, b.states("A"))
+
+		b.write("broken.yaml", "groups: [{name: h, rules: [{alert: B, expr: 'sum('}]}]")
+		require.ErrorContains(t, b.engine.Reload(b.config), "broken.yaml:1: groups[0].rules[0] (B)")
+		time.Sleep(30 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"), "the running set went on")
+
+		require.NoError(t, os.Remove(filepath.Join(b.dir, "broken.yaml")))
+		b.write("rules.yaml", "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one', for: 1m, annotations: {new: 'yes'}}, {alert: C, expr: one, labels: {c: c}}]}]")
+		require.NoError(t, b.engine.Reload(b.config))
+		require.Equal(t, []string{"firing"}, b.states("A"), "state is kept over a change of the group")
+		time.Sleep(11 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("C"))
+
+		b.write("rules.yaml", "groups: [{name: g, type: traces, rules: [{alert: A, expr: 'one', for: 1m, annotations: {new: 'yes'}}, {alert: C, expr: one, labels: {c: c}}]}]")
+		require.NoError(t, b.engine.Reload(b.config))
+		time.Sleep(11 * time.Second)
+		require.Equal(t, model.LabelSet{"alertname": "C", "c": "c", "svc": "y"}, b.last("C").Labels, "only the type changed")
+		b.stop()
+		require.ErrorContains(t, b.engine.Reload(b.config), "shut down")
+		b.stop()
+	})
+}
+
+func TestStateOfRemovedGroupsIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one'}]}, {name: h, type: logs, rules: [{alert: B, expr: 'one'}]}]")
+		b.logs.answer("one", sample(1, "app", "x"))
+		b.start()
+		time.Sleep(11 * time.Second)
+		b.write("rules.yaml", "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one'}]}]")
+		require.NoError(t, b.engine.Reload(b.config))
+		b.stop()
+		st, err := b.engine.state.read()
+		require.NoError(t, err)
+		require.Equal(t, []string{promrules.GroupKey(filepath.Join(b.dir, "rules.yaml"), "g")}, slices.Collect(maps.Keys(st.groups)))
+	})
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	_, err := New(Options{})
+	require.ErrorContains(t, err, "no language for metrics")
+	_, err = New(Options{Languages: map[Type]Language{Metrics: &fakeLanguage{}}})
+	require.ErrorContains(t, err, "required")
+}
