@@ -18,7 +18,7 @@ export default defineConfig({
     // The content security policy refuses data: fonts and scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    chunkSizeWarningLimit: 400,
+    chunkSizeWarningLimit: 500,
   },
   server: {
     host: "127.0.0.1",

@@ -72,7 +72,18 @@ export function decodeLogAnswer(answer: unknown): LogAnswer {
     const stream = asLabels(entry.stream);
     for (const value of asArray(entry.values)) rows.push(decodeRow(stream, asArray(value)));
   }
-  return { kind: "streams", rows: sortNewestFirst(rows) };
+  return { kind: "streams", rows: numberTwins(sortNewestFirst(rows)) };
+}
+
+/** Makes the keys of lines that are equal in everything differ. */
+function numberTwins(rows: LogRow[]): LogRow[] {
+  const seen = new Map<string, number>();
+  for (const row of rows) {
+    const count = seen.get(row.key) ?? 0;
+    seen.set(row.key, count + 1);
+    if (count > 0) row.key += `~${count}`;
+  }
+  return rows;
 }
 
 function decodeRow(stream: Labels, [time, text, extra]: unknown[]): LogRow {

@@ -43,9 +43,9 @@ export function normalizeLevel(text: string): Level {
   const lower = text.trim().toLowerCase();
   if (/^(fatal|crit|critical|emerg|emergency|alert|panic)/.test(lower)) return "fatal";
   if (/^(err|severe)/.test(lower)) return "error";
-  if (/^warn/.test(lower)) return "warn";
+  if (lower.startsWith("warn")) return "warn";
   if (/^(info|notice|log$)/.test(lower)) return "info";
   if (/^(debug|dbug|verbose|fine)/.test(lower)) return "debug";
-  if (/^trace/.test(lower)) return "trace";
+  if (lower.startsWith("trace")) return "trace";
   return "unknown";
 }

@@ -1,0 +1,5 @@
+import { Empty } from "../components/basics";
+
+export default function Page() {
+  return <Empty title="Not yet" />;
+}
