@@ -111,3 +111,18 @@ func TestSecretIsHidden(t *testing.T) {
 		require.NotContains(t, text, "hunter2")
 	}
 }
+
+func TestChecksSeeVerbatimSectionsAndFindTheirLines(t *testing.T) {
+	in := "collector:\n  receivers:\n    otlp:\n      bad: [1, 2]\nenabled: maybe\n"
+	var f file
+	err := Decode("b.yaml", []byte(in), &f,
+		Check{"collector", func() error {
+			return errors.Join(errors.New("receivers.otlp.bad: no such key"), errors.New("receivers.otlp.bad[1]: is two"), errors.New("no exporters"))
+		}},
+		Check{"enabled", func() error { return errors.New("not asked: it is faulty already") }},
+	)
+	require.EqualError(t, err, `b.yaml:1: collector: no exporters
+b.yaml:4: collector.receivers.otlp.bad: no such key
+b.yaml:4: collector.receivers.otlp.bad[1]: is two
+b.yaml:5: enabled: cannot unmarshal !!str `+"`maybe`"+` into bool`)
+}

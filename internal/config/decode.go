@@ -16,8 +16,9 @@ import (
 // Decode reads the YAML document in data into into, a pointer to a struct that
 // already holds the defaults. It returns Faults; name is the file's name in
 // them. Empty input leaves the defaults alone. Values below a field of type
-// yaml.Node are not looked at: they are another program's language.
-func Decode(name string, data []byte, into any) error {
+// yaml.Node are not looked at: they are another program's language, which a
+// Check can know. Checks are made where their section has no fault yet.
+func Decode(name string, data []byte, into any, checks ...Check) error {
 	d := decoder{file: name, lines: map[string]int{}}
 	root, err := parse(data)
 	if err != nil {
@@ -27,7 +28,30 @@ func Decode(name string, data []byte, into any) error {
 		d.value(root, reflect.ValueOf(into).Elem(), "")
 	}
 	d.validate(reflect.ValueOf(into).Elem(), "")
+	for _, check := range checks {
+		if !d.faultyBelow(check.Path) {
+			d.addJoined(check.Run(), check.Path)
+		}
+	}
 	return d.faults.orNil()
+}
+
+// Check is a look at the decoded value that no section's Validate can take
+// alone, because it needs another section or another program's code.
+type Check struct {
+	Path string // of the section that it is about; empty for the whole file
+	Run  func() error
+}
+
+// faultyBelow reports whether a section has a fault already, so that checking
+// it further would only repeat or confuse.
+func (d *decoder) faultyBelow(path string) bool {
+	for _, f := range d.faults {
+		if path == "" || f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(f.Path, path+"[") {
+			return true
+		}
+	}
+	return false
 }
 
 func parse(data []byte) (*yaml.Node, error) {
@@ -114,7 +138,26 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
 
+// remember notes the lines of everything in a verbatim section.
+func (d *decoder) remember(n *yaml.Node, path string) {
+	d.lines[path] = n.Line
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			d.remember(n.Content[i+1], join(path, n.Content[i].Value))
+			d.lines[join(path, n.Content[i].Value)] = n.Content[i].Line
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			d.remember(item, fmt.Sprintf("%s[%d]", path, i))
+		}
+	}
+}
+
 func (d *decoder) leaf(n *yaml.Node, v reflect.Value, path string) {
+	if v.Type() == nodeType {
+		d.remember(n, path)
+	}
 	err := n.Decode(v.Addr().Interface())
 	if err == nil {
 		return
@@ -148,6 +191,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		d.value(val, field, at)
+		d.lines[at] = key.Line
 	})
 }
 
