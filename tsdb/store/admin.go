@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/metadata"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/index"
+
+	"belfry/internal/tenant"
+)
+
+// Metadata returns what is known of the tenant's metric families: of all, or
+// of the one that is named.
+func (s *Store) Metadata(ctx context.Context, family string) (map[string][]metadata.Metadata, error) {
+	db, err := s.acquire(ctx, tenant.ID(ctx), false)
+	if errors.Is(err, errNoTenant) {
+		return map[string][]metadata.Metadata{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(db)
+	return db.metadata.snapshot(family), nil
+}
+
+// Admin is the administration of one tenant's database, in the shape that
+// Prometheus' HTTP API wants.
+type Admin struct {
+	store  *Store
+	tenant string
+}
+
+// Admin returns the administration of a tenant's database.
+func (s *Store) Admin(tenant string) *Admin { return &Admin{s, tenant} }
+
+// Dir returns the folder of the tenant's database.
+func (a *Admin) Dir() string { return a.store.tenantDir(a.tenant) }
+
+// do runs f with the tenant's database, and not at all for a tenant that has
+// never written anything.
+func (a *Admin) do(ctx context.Context, f func(*database) error) error {
+	db, err := a.store.acquire(ctx, a.tenant, false)
+	if errors.Is(err, errNoTenant) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer a.store.release(db)
+	return f(db)
+}
+
+// CleanTombstones removes deleted data from disk.
+func (a *Admin) CleanTombstones() error {
+	return a.do(context.Background(), func(d *database) error { return d.tsdb.CleanTombstones() })
+}
+
+// Delete deletes the samples from mint to maxt, milliseconds, of the series
+// that match. They are gone from queries at once, from disk with the next
+// compaction or CleanTombstones.
+func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
+	return a.do(ctx, func(d *database) error { return d.tsdb.Delete(ctx, mint, maxt, ms...) })
+}
+
+// Snapshot writes a copy of the database to dir; its blocks are hard links.
+func (a *Admin) Snapshot(dir string, withHead bool) error {
+	return a.do(context.Background(), func(d *database) error { return d.tsdb.Snapshot(dir, withHead) })
+}
+
+// Stats returns the head's statistics: how many series, and which names and
+// labels have the most.
+func (a *Admin) Stats(byLabel string, limit int) (*tsdb.Stats, error) {
+	stats := &tsdb.Stats{IndexPostingStats: &index.PostingsStats{}}
+	err := a.do(context.Background(), func(d *database) error {
+		stats = d.tsdb.Head().Stats(byLabel, limit)
+		return nil
+	})
+	return stats, err
+}
+
+// WALReplayStatus says how far the replay of the log is. A database is not
+// visible before its log is replayed, so it is always done.
+func (a *Admin) WALReplayStatus() (tsdb.WALReplayStatus, error) {
+	return tsdb.WALReplayStatus{}, nil
+}
+
+// BlockMetas returns the descriptions of the blocks on disk.
+func (a *Admin) BlockMetas() ([]tsdb.BlockMeta, error) {
+	metas := []tsdb.BlockMeta{}
+	err := a.do(context.Background(), func(d *database) error {
+		metas = append(metas, d.tsdb.BlockMetas()...)
+		return nil
+	})
+	return metas, err
+}
+
+// Gather returns the metrics of the tenant's own database, without a label for
+// the tenant, as one Prometheus would show them.
+func (a *Admin) Gather() (families []*dto.MetricFamily, err error) {
+	err = a.do(context.Background(), func(d *database) error {
+		families, err = d.registry.Gather()
+		return err
+	})
+	return families, err
+}
+
+var _ prometheus.Gatherer = (*Admin)(nil)
+
+// Delete deletes samples of the tenant in ctx; see Admin.Delete.
+func (s *Store) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
+	return s.Admin(tenant.ID(ctx)).Delete(ctx, mint, maxt, ms...)
+}
+
+// CompactHead writes the tenant's head to a block, whatever its age, and
+// returns when it is on disk. Backups and tests use it.
+func (s *Store) CompactHead(ctx context.Context) error {
+	return s.Admin(tenant.ID(ctx)).do(ctx, func(d *database) error {
+		head := d.tsdb.Head()
+		return d.tsdb.CompactHead(tsdb.NewRangeHead(head, head.MinTime(), head.MaxTime()))
+	})
+}
