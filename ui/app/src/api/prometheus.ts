@@ -43,6 +43,8 @@ export interface RuleAlert {
 
 export interface Rule {
   name: string;
+  /** The store this rule asks, where it says so itself. */
+  kind: RuleKind | null;
   recording: boolean;
   query: string;
   durationSeconds: number;
@@ -192,6 +194,7 @@ export function decodeRules(answer: unknown): RuleGroup[] {
       intervalSeconds: asNumber(group.interval),
       rules: list.map((rule) => ({
         name: asString(rule.name),
+        kind: ruleKind(rule),
         recording: rule.type === "recording",
         query: asString(rule.query),
         durationSeconds: asNumber(rule.duration) || 0,

@@ -1,6 +1,6 @@
-/** Fourteen hues that keep apart on both themes; also used for services. */
+/** Thirteen hues that keep apart on both themes; also used for services. */
 export const palette = [
-  "#3b9eea", "#e5793b", "#2fae74", "#b06ae0", "#d9a514", "#e0557f", "#20b2b8", "#8a8f3c", "#6f7ff0", "#c96f4a",
+  "#3b9eea", "#e5793b", "#2fae74", "#b06ae0", "#d9a514", "#e0557f", "#20b2b8", "#8a8f3c", "#6f7ff0",
   "#58b83a", "#d45fc0", "#7a93ab", "#b3894d",
 ] as const;
 

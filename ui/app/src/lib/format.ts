@@ -23,6 +23,7 @@ function trimZeros(text: string): string {
 /** A span's length from nanoseconds: "12.3 ms", "1.5 s", "2m 3s". */
 export function formatNanos(nanos: number): string {
   const size = Math.abs(nanos);
+  if (size === 0) return "0";
   if (size < 1e3) return `${Math.round(nanos)} ns`;
   if (size < 1e6) return `${trimZeros((nanos / 1e3).toPrecision(3))} µs`;
   if (size < 999.5e6) return `${trimZeros((nanos / 1e6).toPrecision(3))} ms`;
