@@ -1,19 +1,30 @@
 package router
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	amconfig "github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/featurecontrol"
+	"github.com/prometheus/alertmanager/matcher/compat"
 	amtemplate "github.com/prometheus/alertmanager/template"
 	"go.yaml.in/yaml/v3"
 
 	"belfry/internal/config"
 )
+
+// utf8Names makes Alertmanager's packages take UTF-8 label names, and matchers
+// in the old syntax too, as its main function does. That choice is global in
+// Alertmanager's packages, so it is made once.
+var utf8Names = sync.OnceFunc(func() {
+	compat.InitFromFlags(slog.New(slog.DiscardHandler), featurecontrol.NoopFlags{})
+})
 
 // DefaultReceiver is the receiver of the configuration that is used when none
 // is given. It has no integration of its own: only the Escalator hears of it.
@@ -34,7 +45,7 @@ receivers:
 // config.Faults, with lines of the whole file.
 func Load(name string, content []byte, section yaml.Node) (*amconfig.Config, error) {
 	if section.Kind == 0 || section.Kind == yaml.ScalarNode && section.Tag == "!!null" {
-		return amconfig.Load(defaultConfiguration)
+		return load(name, defaultConfiguration, "alertmanager", func(int) int { return 0 })
 	}
 	text, exact := cutOut(content, &section)
 	if !exact {
@@ -62,6 +73,7 @@ func LoadFile(path string) (*amconfig.Config, error) {
 }
 
 func load(name, text, path string, lineOf func(int) int) (*amconfig.Config, error) {
+	utf8Names()
 	c, err := amconfig.Load(text)
 	if err != nil {
 		return nil, faults(name, path, err, lineOf)

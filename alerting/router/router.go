@@ -87,6 +87,7 @@ func New(o Options) (r *Router, err error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("router: %w", err)
 	}
+	utf8Names()
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
