@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,11 +28,42 @@ func (d *decoder) fault(path string, err error) {
 		return
 	}
 	message := strings.TrimSpace(err.Error())
+	if strings.Contains(message, decodingFailed) {
+		d.decodingFault(path, message)
+		return
+	}
 	// The Collector writes paths as a::b.
 	if where, what, ok := strings.Cut(message, ": "); ok && !strings.ContainsAny(where, " '\"") {
 		path, message = path+"."+strings.ReplaceAll(where, confmap.KeyDelimiter, "."), what
 	}
 	d.faults = append(d.faults, fmt.Errorf("%s: %s", path, message))
+}
+
+// decodingFailed introduces the faults that the Collector's decoder found, a
+// line each, and each as 'path' message; a path may in turn introduce others.
+const decodingFailed = "decoding failed due to the following error(s):"
+
+var quotedPath = regexp.MustCompile(`^'([^']*)' (.*)$`)
+
+func (d *decoder) decodingFault(path, message string) {
+	for line := range strings.Lines(message) {
+		line = strings.TrimSpace(line)
+		if line == "" || line == decodingFailed {
+			continue
+		}
+		at := path
+		if m := quotedPath.FindStringSubmatch(line); m != nil {
+			line = m[2]
+			if m[1] != "" {
+				at = path + "." + m[1]
+			}
+		}
+		if line == decodingFailed {
+			path = at
+			continue
+		}
+		d.faults = append(d.faults, fmt.Errorf("%s: %s", at, line))
+	}
 }
 
 func (d *decoder) check(path string, cfg any) {

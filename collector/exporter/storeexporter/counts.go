@@ -60,3 +60,9 @@ func (c *Counts) failed(signal ingest.Signal, err error) {
 	}
 	c.failures.WithLabelValues(signal.String(), retryable).Inc()
 }
+
+// Records returns the counter of a signal's records with one result: accepted
+// or rejected.
+func (c *Counts) Records(signal, result string) prometheus.Counter {
+	return c.records.WithLabelValues(signal, result)
+}

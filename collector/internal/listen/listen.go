@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,8 +38,7 @@ func (p *Pool) Listen(ctx context.Context, user, network, address string) (net.L
 	p.mu.Unlock()
 	if l == nil {
 		opened, err := new(net.ListenConfig).Listen(ctx, network, address)
-		if errors.Is(err, syscall.EADDRINUSE) && p.Trim() == nil {
-			// It may have been another user's until now.
+		if errors.Is(err, syscall.EADDRINUSE) && p.release(address) {
 			opened, err = new(net.ListenConfig).Listen(ctx, network, address)
 		}
 		if err != nil {
@@ -71,6 +71,20 @@ func (p *Pool) ListenHTTP(ctx context.Context, user string, cfg *confighttp.Serv
 		return l, err
 	}
 	return tls.NewListener(l, tlsConfig), nil
+}
+
+// release closes an idle listener on an address that is now wanted by another
+// user, and reports whether there was one.
+func (p *Pool) release(address string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, l := range p.idle {
+		if strings.HasSuffix(key, " "+address) {
+			delete(p.idle, key)
+			return l.Close() == nil
+		}
+	}
+	return false
 }
 
 // Trim closes the listeners that nobody uses.

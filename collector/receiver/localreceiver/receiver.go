@@ -79,6 +79,13 @@ func (d *Door) enter(ctx context.Context) (*running, error) {
 	}
 }
 
+// Waits reports whether callers have to wait, as during a reload.
+func (d *Door) Waits() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.current == nil && !d.closed
+}
+
 func (d *Door) leave() { d.inflight.Done() }
 
 // Export implements ingest.Exporter.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ type otlpReceiver struct {
 	stopErr  error
 
 	grpcServer *grpc.Server
-	httpServer *http.Server
+	httpStop   func(context.Context) error
 	serving    sync.WaitGroup
 }
 
@@ -64,12 +65,8 @@ func (r *otlpReceiver) Shutdown(ctx context.Context) error {
 				server.GracefulStop()
 			})
 		}
-		if server := r.httpServer; server != nil {
-			stopping.Go(func() {
-				if r.stopErr = server.Shutdown(ctx); r.stopErr != nil {
-					r.stopErr = errors.Join(r.stopErr, server.Close())
-				}
-			})
+		if r.httpStop != nil {
+			stopping.Go(func() { r.stopErr = r.httpStop(ctx) })
 		}
 		stopping.Wait()
 		r.serving.Wait()
@@ -145,10 +142,22 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	r.httpServer = server
+	open, accepting := newDrain(), make(chan struct{})
+	server.ConnState = open.track
+	r.httpStop = func(ctx context.Context) error {
+		err := listener.Close()
+		<-accepting // what it accepted last is known to open now
+		server.SetKeepAlivesEnabled(false)
+		open.wait(ctx)
+		if downErr := server.Shutdown(ctx); downErr != nil && !errors.Is(downErr, net.ErrClosed) {
+			return errors.Join(err, downErr, server.Close())
+		}
+		return err
+	}
 	r.opts.Logger.InfoContext(ctx, "otlp listening", "protocol", "http", "address", listener.Addr().String())
 	r.serving.Go(func() {
-		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		defer close(accepting)
+		if err := server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(err))
 		}
 	})
