@@ -1,6 +1,7 @@
 import { asArray, asLabels, asNumber, asRecord, asString, asStrings, asTime } from "../lib/decode";
 import type { Labels } from "../lib/format";
 import type { MatrixSeries } from "../lib/matrix";
+import { kindOfExpression, type RuleKind } from "../lib/kinds";
 import type { Interval } from "../lib/time";
 import { request } from "./http";
 
@@ -31,8 +32,6 @@ export interface MetricMetadata {
   unit: string;
 }
 
-export type RuleKind = "metrics" | "logs" | "traces";
-
 export interface RuleAlert {
   labels: Labels;
   annotations: Labels;
@@ -43,8 +42,8 @@ export interface RuleAlert {
 
 export interface Rule {
   name: string;
-  /** The store this rule asks, where it says so itself. */
-  kind: RuleKind | null;
+  /** The store this rule asks. */
+  kind: RuleKind;
   recording: boolean;
   query: string;
   durationSeconds: number;
@@ -62,7 +61,6 @@ export interface Rule {
 export interface RuleGroup {
   name: string;
   file: string;
-  kind: RuleKind;
   intervalSeconds: number;
   rules: Rule[];
 }
@@ -190,11 +188,10 @@ export function decodeRules(answer: unknown): RuleGroup[] {
     return {
       name: asString(group.name),
       file: asString(group.file),
-      kind: ruleKind(group) ?? list.map(ruleKind).find((kind) => kind !== null) ?? "metrics",
       intervalSeconds: asNumber(group.interval),
       rules: list.map((rule) => ({
         name: asString(rule.name),
-        kind: ruleKind(rule),
+        kind: ruleKind(rule) ?? ruleKind(group) ?? kindOfExpression(asString(rule.query)),
         recording: rule.type === "recording",
         query: asString(rule.query),
         durationSeconds: asNumber(rule.duration) || 0,

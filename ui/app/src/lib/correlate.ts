@@ -1,5 +1,5 @@
-import type { RuleKind } from "../api/prometheus";
 import type { Labels } from "./format";
+import { kindOfExpression, type RuleKind } from "./kinds";
 import { addStreamMatcher, linesBehind, spansBehind } from "./logql";
 import type { ParamValues } from "./urlstate";
 
@@ -17,15 +17,6 @@ export interface Target {
  */
 export function withoutThreshold(expr: string): string {
   return expr.replace(/\s*(==|!=|>=|<=|>|<)\s*(bool\s+)?-?\d+(\.\d+)?(e[+-]?\d+)?\s*$/i, "");
-}
-
-/** Guesses which language an expression is in where nobody says. */
-export function kindOfExpression(expr: string): RuleKind {
-  if (/\}\s*\|\s*(rate|count_over_time|sum_over_time|avg_over_time|min_over_time|max_over_time|quantile_over_time|histogram_over_time)\s*\(/.test(expr)) {
-    return "traces";
-  }
-  if (/\{[^}]*\}\s*(\|[=~>]|![=~>]|\|\s*(json|logfmt|pattern|regexp|unpack|line_format|label_format)\b)/.test(expr)) return "logs";
-  return "metrics";
 }
 
 /** Epoch milliseconds around an alert: some time before it began up to now or its end. */

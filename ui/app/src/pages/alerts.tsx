@@ -1,6 +1,6 @@
 import { useMemo, useState, type ReactNode } from "react";
 import { activeAlerts, expireSilence, formatMatcher, silences, type ActiveAlert, type Silence } from "../api/alertmanager";
-import { rules, type Rule, type RuleGroup, type RuleKind } from "../api/prometheus";
+import { rules, type Rule, type RuleGroup } from "../api/prometheus";
 import { Button, Card, Empty, ErrorBox, LabelTags, PageHead, Progress, Skeleton, Tabs, Tag, type Tone } from "../components/basics";
 import { Icon } from "../components/icons";
 import { SilenceForm } from "../components/SilenceForm";
@@ -8,6 +8,7 @@ import { TargetLinks } from "../components/TargetLinks";
 import { TimePicker } from "../components/TimePicker";
 import { useQuery, type QueryState } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
+import type { RuleKind } from "../lib/kinds";
 import { exprFromGenerator, targetsFor } from "../lib/correlate";
 import { formatNumber, plural, type Labels } from "../lib/format";
 import { setParams, useParam } from "../lib/router";
@@ -89,7 +90,7 @@ function Waiting<T>({ state, children }: { state: QueryState<T[]>; children: Rea
 function ruleBehind(alert: ActiveAlert, groups: RuleGroup[]): { rule: Rule; kind: RuleKind } | null {
   for (const group of groups) {
     const rule = group.rules.find((one) => !one.recording && one.name === alert.labels.alertname);
-    if (rule) return { rule, kind: rule.kind ?? group.kind };
+    if (rule) return { rule, kind: rule.kind };
   }
   return null;
 }
@@ -192,7 +193,7 @@ function Rules({ state }: { state: QueryState<RuleGroup[]> }) {
             <tbody>
               {group.rules.map((rule) => {
                 const key = `${group.file}|${group.name}|${rule.name}|${rule.query}|${JSON.stringify(rule.labels)}`;
-                const kind = rule.kind ?? group.kind;
+                const kind = rule.kind;
                 return [
                   <tr key={key} className="clickable" onClick={() => setOpen(open === key ? "" : key)}>
                     <td className="rule-state">
