@@ -213,7 +213,7 @@ func (r *Router) Start(context.Context) error {
 func (r *Router) snapshot(name string, write func(io.Writer) (int64, error)) func() (int64, error) {
 	return func() (size int64, err error) {
 		tmp := r.path(name + ".tmp")
-		f, err := os.Create(tmp)
+		f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 		if err != nil {
 			return 0, err
 		}

@@ -276,7 +276,7 @@ func (s *stateFile) write(live map[string]bool) (err error) {
 // replaceFile writes a file beside path, makes it durable and renames it.
 func replaceFile(path string, content [][]byte) (size int, err error) {
 	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, err
 	}
