@@ -21,6 +21,20 @@ const (
 	Fsync Durability = "fsync"
 )
 
+// StartTimestamps says what becomes of start times.
+type StartTimestamps string
+
+// What becomes of start times.
+const (
+	// Ignore drops them: increase() misses a counter's first value.
+	Ignore StartTimestamps = "ignore"
+	// ZeroSamples stores a zero at the start time.
+	ZeroSamples StartTimestamps = "zero_samples"
+	// Stored keeps them beside the samples, and queries use them. The blocks
+	// need Prometheus 3.14 or newer to be read.
+	Stored StartTimestamps = "stored"
+)
+
 // TranslationStrategy says how OTLP names become Prometheus names. The names
 // and their meaning are those of Prometheus' otlp.translation_strategy.
 type TranslationStrategy string
@@ -51,9 +65,9 @@ type Config struct {
 	// are refused (and may be repeated), so that compaction can still run.
 	MinFreeDisk config.ByteSize `yaml:"min_free_disk"`
 
-	// StartTimestampZeroSamples stores a zero at a counter's start time, so
-	// that increase() sees a counter's first value. Off, as in Prometheus.
-	StartTimestampZeroSamples bool `yaml:"start_timestamp_zero_samples"`
+	// StartTimestamps says what becomes of the start times of counters and
+	// histograms. Prometheus ignores them.
+	StartTimestamps StartTimestamps `yaml:"start_timestamps"`
 
 	Limits      LimitsConfig      `yaml:"limits"`
 	Tenants     TenantsConfig     `yaml:"tenants"`
@@ -145,6 +159,7 @@ func DefaultConfig() Config {
 		Durability:       Written,
 		SyncInterval:     model.Duration(time.Second),
 		MinFreeDisk:      256 << 20,
+		StartTimestamps:  Ignore,
 		Limits: LimitsConfig{
 			MaxSeries:           2_000_000,
 			MaxLabelsPerSeries:  128,
@@ -197,6 +212,11 @@ func (c Config) Validate() error {
 	case Written, Fsync:
 	default:
 		errs = append(errs, fmt.Errorf("durability: want %q or %q, got %q", Written, Fsync, c.Durability))
+	}
+	switch c.StartTimestamps {
+	case Ignore, ZeroSamples, Stored:
+	default:
+		errs = append(errs, fmt.Errorf("start_timestamps: want %q, %q or %q, got %q", Ignore, ZeroSamples, Stored, c.StartTimestamps))
 	}
 	positive("sync_interval", int64(c.SyncInterval))
 	notNegative("limits.max_series", int64(c.Limits.MaxSeries))

@@ -24,8 +24,12 @@ const noStepSubqueryInterval = time.Minute
 type Options struct {
 	// Name tells the engines of one process apart, in the label "engine" of
 	// their metrics: "api", "rules".
-	Name       string
-	Config     tsdb.QueryConfig
+	Name   string
+	Config tsdb.QueryConfig
+
+	// StartTimestamps is the store's treatment of start times.
+	StartTimestamps tsdb.StartTimestamps
+
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 	Features   features.Collector    // nil records nothing
@@ -45,12 +49,14 @@ func NewParser() parser.Parser {
 // NewEngine returns a PromQL engine. Queries beyond Config.MaxConcurrency wait;
 // one that runs longer than Config.Timeout or needs more than
 // Config.MaxSamples in memory fails and says so.
-func NewEngine(o Options) *promql.Engine {
+func NewEngine(o Options) *promql.Engine { return promql.NewEngine(engineOpts(o)) }
+
+func engineOpts(o Options) promql.EngineOpts {
 	reg := o.Registerer
 	if reg != nil {
 		reg = prometheus.WrapRegistererWith(prometheus.Labels{"engine": o.Name}, reg)
 	}
-	return promql.NewEngine(promql.EngineOpts{
+	return promql.EngineOpts{
 		Logger:                   o.Logger,
 		Reg:                      reg,
 		MaxSamples:               o.Config.MaxSamples,
@@ -61,9 +67,10 @@ func NewEngine(o Options) *promql.Engine {
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
 		EnablePerStepStats:       true,
+		UseStartTimestamps:       o.StartTimestamps == tsdb.Stored,
 		FeatureRegistry:          o.Features,
 		Parser:                   NewParser(),
-	})
+	}
 }
 
 // RuleFunc returns a function that the rule manager evaluates rules with: an

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/compression"
 
 	metrics "belfry/tsdb"
@@ -101,7 +102,15 @@ func (d *database) tsdbOptions() *tsdb.Options {
 	o.EnableExemplarStorage = cfg.Limits.MaxExemplars > 0
 	o.MaxExemplars = int64(cfg.Limits.MaxExemplars)
 	o.OutOfOrderTimeWindow = time.Duration(cfg.OutOfOrderWindow).Milliseconds()
-	o.EnableSTAsZeroSample = cfg.StartTimestampZeroSamples
+	switch cfg.StartTimestamps {
+	case metrics.ZeroSamples:
+		o.EnableSTAsZeroSample = true
+	case metrics.Stored:
+		o.EnableSTStorage = true
+		o.EnableHistogramSTEncoding = true
+		o.XOR2EncodingAllowed = true
+		o.FloatChunkEncoding = chunkenc.EncXOR2
+	}
 	o.EnableSharding = true
 	o.SeriesLifecycleCallback = d.limiter
 	return o
