@@ -1,0 +1,220 @@
+package record
+
+import (
+	"errors"
+	"time"
+
+	"belfry/internal/fault"
+	"belfry/internal/otlpwire"
+)
+
+// Reasons for which single records are refused.
+const (
+	ReasonOld        = "timestamp is too far in the past"
+	ReasonFuture     = "timestamp is too far in the future"
+	ReasonLarge      = "record is too large"
+	ReasonAttributes = "record has too many attributes"
+	ReasonDepth      = "value is nested too deeply"
+)
+
+// Bounds on single records. Zero values take the defaults named beside them.
+type Bounds struct {
+	MaxAge        time.Duration // 0: none
+	MaxFuture     time.Duration // 1 h
+	MaxBytes      int           // of the wire form; 1 MiB
+	MaxAttributes int           // 512
+}
+
+const (
+	defaultMaxFuture     = time.Hour
+	defaultMaxBytes      = 1 << 20
+	defaultMaxAttributes = 512
+)
+
+func (b Bounds) withDefaults() Bounds {
+	if b.MaxFuture == 0 {
+		b.MaxFuture = defaultMaxFuture
+	}
+	if b.MaxBytes == 0 {
+		b.MaxBytes = defaultMaxBytes
+	}
+	if b.MaxAttributes == 0 {
+		b.MaxAttributes = defaultMaxAttributes
+	}
+	return b
+}
+
+// Attr is an attribute. A value of KindEmpty is none.
+type Attr struct {
+	Key   []byte
+	Value otlpwire.AnyValue
+}
+
+// Record is one LogRecord; its slices point into the request. It is reused for
+// the next record.
+type Record struct {
+	Time           int64 // never 0
+	Observed       int64
+	SeverityNumber int32
+	SeverityText   []byte
+	Body           otlpwire.AnyValue
+	Attributes     []Attr
+	Dropped        uint32
+	Flags          uint32
+	TraceID        []byte // 16 bytes, or none
+	SpanID         []byte // 8 bytes, or none
+	EventName      []byte
+}
+
+// Visitor takes what Decode finds.
+type Visitor interface {
+	// Group begins the records of one resource and scope.
+	Group(g *otlpwire.Group) error
+	// Record takes a record; a reason other than "" refuses it.
+	Record(r *Record) (reason string)
+	// Reject counts a record that was refused.
+	Reject(reason string)
+}
+
+// Decoder reads requests. It may be reused, by one goroutine at a time.
+type Decoder struct {
+	bounds Bounds
+	walker otlpwire.Walker
+	rec    Record
+}
+
+// NewDecoder returns a Decoder.
+func NewDecoder(b Bounds) *Decoder { return &Decoder{bounds: b.withDefaults()} }
+
+// Decode reads an ExportLogsServiceRequest. A request that is malformed is
+// refused as a whole (fault.Invalid); v may have seen a part of it.
+func (d *Decoder) Decode(request []byte, receivedAt time.Time, v Visitor) error {
+	now := receivedAt.UnixNano()
+	err := d.walker.Walk(request, v.Group, func(message []byte) error {
+		reason, err := d.record(message, now)
+		if err != nil {
+			return err
+		}
+		if reason == "" {
+			reason = v.Record(&d.rec)
+		}
+		if reason != "" {
+			v.Reject(reason)
+		}
+		return nil
+	})
+	if err != nil && (errors.Is(err, otlpwire.ErrMalformed) || errors.Is(err, otlpwire.ErrTooDeep)) {
+		return fault.Invalidf("logs request: %w", err)
+	}
+	return err
+}
+
+func (d *Decoder) record(message []byte, now int64) (reason string, err error) {
+	r := &d.rec
+	*r = Record{Attributes: r.Attributes[:0]}
+	for b := message; len(b) > 0; {
+		f, rest, err := otlpwire.Next(b)
+		if err != nil {
+			return "", err
+		}
+		b = rest
+		if err := r.field(&f); err != nil {
+			return "", err
+		}
+	}
+	if r.Time == 0 {
+		r.Time = r.Observed
+	}
+	if r.Time == 0 {
+		r.Time = now
+	}
+	switch {
+	case len(message) > d.bounds.MaxBytes:
+		return ReasonLarge, nil
+	case len(r.Attributes) > d.bounds.MaxAttributes:
+		return ReasonAttributes, nil
+	case r.Time < 0 || r.Time > now+int64(d.bounds.MaxFuture):
+		return ReasonFuture, nil
+	case d.bounds.MaxAge > 0 && r.Time < now-int64(d.bounds.MaxAge):
+		return ReasonOld, nil
+	}
+	return "", nil
+}
+
+func (r *Record) field(f *otlpwire.Field) (err error) {
+	var n uint64
+	switch f.Number {
+	case 1:
+		n, err = f.AsFixed64()
+		r.Time = int64(n)
+	case 11:
+		n, err = f.AsFixed64()
+		r.Observed = int64(n)
+	case 2:
+		n, err = f.AsVarint()
+		r.SeverityNumber = int32(n)
+	case 3:
+		r.SeverityText, err = f.AsBytes()
+	case 5:
+		var raw []byte
+		if raw, err = f.AsBytes(); err == nil {
+			err = r.Body.Merge(raw)
+		}
+	case otlpwire.LogRecordAttributes:
+		var raw []byte
+		if raw, err = f.AsBytes(); err != nil {
+			return err
+		}
+		var a Attr
+		if a.Key, a.Value, err = otlpwire.ParseKeyValue(raw); err == nil {
+			r.Attributes = append(r.Attributes, a)
+		}
+	case 7:
+		n, err = f.AsVarint()
+		r.Dropped = uint32(n)
+	case 8:
+		r.Flags, err = f.AsFixed32()
+	case 9:
+		r.TraceID, err = id(f, 16)
+	case 10:
+		r.SpanID, err = id(f, 8)
+	case 12:
+		r.EventName, err = f.AsBytes()
+	}
+	return err
+}
+
+// id returns an ID, or none if it is zero or of another length, which the
+// specification says to treat alike.
+func id(f *otlpwire.Field, size int) ([]byte, error) {
+	raw, err := f.AsBytes()
+	if err != nil || len(raw) != size {
+		return nil, err
+	}
+	for _, c := range raw {
+		if c != 0 {
+			return raw, nil
+		}
+	}
+	return nil, nil
+}
+
+// AppendText appends a value's text: strings as they are, made UTF-8, other
+// kinds as JSON, but bytes without quotes.
+func AppendText(dst []byte, v *otlpwire.AnyValue) ([]byte, error) {
+	switch v.Kind {
+	case otlpwire.KindEmpty:
+		return dst, nil
+	case otlpwire.KindString:
+		return append(dst, otlpwire.Text(v.Raw, nil)...), nil
+	case otlpwire.KindBytes:
+		at := len(dst)
+		dst, err := v.AppendJSON(dst)
+		if err != nil {
+			return dst, err
+		}
+		copy(dst[at:], dst[at+1:])
+		return dst[:len(dst)-2], nil
+	}
+	return v.AppendJSON(dst)
+}
