@@ -1,0 +1,121 @@
+package escalation
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"belfry/alerting/incident"
+	"belfry/internal/state"
+)
+
+type metrics struct {
+	messages     *prometheus.CounterVec
+	latency      prometheus.Histogram
+	toAck        prometheus.Histogram
+	toResolve    prometheus.Histogram
+	opened       *prometheus.CounterVec
+	failures     prometheus.Counter
+	openDesc     *prometheus.Desc
+	depthDesc    *prometheus.Desc
+	lagDesc      *prometheus.Desc
+	engine       *Engine
+	scrapeBudget time.Duration
+}
+
+func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
+	minutes := []float64{15, 30, 60, 120, 300, 600, 900, 1800, 3600, 2 * 3600, 4 * 3600, 12 * 3600, 24 * 3600}
+	m := &metrics{
+		engine: e, scrapeBudget: 2 * time.Second,
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_notifications_total",
+			Help: "Attempts to send a message, by type of contact method, kind (page, resolved) and result (sent, retry, failed)."},
+			[]string{"method", "kind", "result"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "belfry_notification_latency_seconds",
+			Help:    "Time from when a message was due to when its service had taken it.",
+			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600}}),
+		toAck: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "belfry_incident_acknowledge_seconds",
+			Help: "Time from when an incident was opened to its first acknowledgement.", Buckets: minutes}),
+		toResolve: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "belfry_incident_resolve_seconds",
+			Help: "Time from when an incident was opened to when it was resolved.", Buckets: minutes}),
+		opened: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_incidents_opened_total",
+			Help: "Incidents opened, by source, policy and severity."}, []string{"source", "policy", "severity"}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "belfry_escalation_failures_total",
+			Help: "Times that the escalation could not read or write its state and tried again."}),
+		openDesc: prometheus.NewDesc("belfry_incidents_open", "Open incidents, by status.", []string{"status"}, nil),
+		depthDesc: prometheus.NewDesc("belfry_notification_outbox_depth",
+			"Messages decided on and not yet delivered, those for later included.", nil, nil),
+		lagDesc: prometheus.NewDesc("belfry_escalation_lag_seconds",
+			"How long the step or message that is longest overdue has been waiting.", nil, nil),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.messages, m.latency, m.toAck, m.toResolve, m.opened, m.failures, m} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.openDesc
+	ch <- m.depthDesc
+	ch <- m.lagDesc
+}
+
+// Collect implements prometheus.Collector by asking the database, so that every
+// process tells the same.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), m.scrapeBudget)
+	defer cancel()
+	var counts map[incident.Status]int64
+	var depth int64
+	var oldest sql.NullInt64
+	now := m.engine.now()
+	err := m.engine.db.View(ctx, func(tx *state.Tx) (err error) {
+		if counts, err = incident.CountByStatus(ctx, tx); err != nil {
+			return err
+		}
+		if err = tx.QueryRow(ctx, `SELECT COUNT(*) FROM outbox WHERE status = ?`, rowPending).Scan(&depth); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT MIN(at) FROM (SELECT MIN(due_at) AS at FROM outbox WHERE status = ?
+			UNION ALL SELECT MIN(next_at) AS at FROM incidents WHERE next_at > 0) AS due`, rowPending).Scan(&oldest)
+	})
+	if err != nil {
+		return
+	}
+	for status, n := range counts {
+		ch <- prometheus.MustNewConstMetric(m.openDesc, prometheus.GaugeValue, float64(n), string(status))
+	}
+	ch <- prometheus.MustNewConstMetric(m.depthDesc, prometheus.GaugeValue, float64(depth))
+	lag := 0.0
+	if oldest.Valid && oldest.Int64 > 0 {
+		lag = max(0, now.Sub(state.Time(oldest.Int64)).Seconds())
+	}
+	ch <- prometheus.MustNewConstMetric(m.lagDesc, prometheus.GaugeValue, lag)
+}
+
+func (m *metrics) delivered(method, kind, result string, latency time.Duration) {
+	m.messages.WithLabelValues(method, kind, result).Inc()
+	if result == "sent" {
+		m.latency.Observe(latency.Seconds())
+	}
+}
+
+// changed observes what has happened between two states of an incident.
+func (m *metrics) changed(before, after *incident.Incident, now time.Time) {
+	if before.ID == "" {
+		m.opened.WithLabelValues(after.Source, after.Policy, after.Severity).Inc()
+	}
+	if before.Status != after.Status && after.Status == incident.Acknowledged && after.Generation == 0 {
+		m.toAck.Observe(now.Sub(after.OpenedAt).Seconds())
+	}
+	if before.Status != after.Status && after.Status == incident.Resolved {
+		m.toResolve.Observe(now.Sub(after.OpenedAt).Seconds())
+	}
+}

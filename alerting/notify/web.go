@@ -1,0 +1,243 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"belfry/alerting/incident"
+	"belfry/alerting/oncall"
+	"belfry/internal/fault"
+)
+
+// maxReply is how much of a service's answer is read.
+const maxReply = 64 << 10
+
+// post sends JSON and returns what the service said. hidden is cut from errors:
+// URLs of chat services are secrets.
+func (n *Notifier) post(ctx context.Context, target string, header http.Header, body any) ([]byte, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fault.Invalidf("encode the message: %w", err)
+	}
+	return n.postBytes(ctx, target, header, data)
+}
+
+func (n *Notifier) postBytes(ctx context.Context, target string, header http.Header, data []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(data))
+	if err != nil {
+		return nil, fault.Invalidf("the URL is not valid")
+	}
+	req.Header = header.Clone()
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Belfry")
+	resp, err := n.http.Do(req)
+	if err != nil {
+		var ue *url.Error // says the whole URL, which may be a secret
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, fault.Unavailablef(0, "%s: %w", req.URL.Host, err)
+	}
+	defer resp.Body.Close()
+	reply, _ := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	return reply, statusError(resp, reply)
+}
+
+// statusError says what an HTTP status means for trying again.
+func statusError(resp *http.Response, reply []byte) error {
+	code := resp.StatusCode
+	if code >= 200 && code < 300 {
+		return nil
+	}
+	err := fmt.Errorf("%s answered %d: %s", resp.Request.URL.Host, code, incident.Clip(strings.TrimSpace(string(reply)), 200))
+	switch {
+	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		after := min(time.Duration(max(seconds, 0))*time.Second, 5*time.Minute)
+		return &fault.Error{Kind: fault.Unavailable, RetryAfter: after, Err: err}
+	}
+	return &fault.Error{Kind: fault.Invalid, Err: err}
+}
+
+// webhookMessage is Alertmanager's webhook payload, version 4, and more.
+type webhookMessage struct {
+	Version            string            `json:"version"`
+	GroupKey           string            `json:"groupKey"`
+	TruncatedAlerts    int               `json:"truncatedAlerts"`
+	Status             string            `json:"status"`
+	Receiver           string            `json:"receiver"`
+	GroupLabels        map[string]string `json:"groupLabels"`
+	CommonLabels       map[string]string `json:"commonLabels"`
+	CommonAnnotations  map[string]string `json:"commonAnnotations"`
+	ExternalURL        string            `json:"externalURL"`
+	NotificationReason string            `json:"notification_reason"`
+	Alerts             []webhookAlert    `json:"alerts"`
+
+	NotificationKey string          `json:"notification_key"`
+	Title           string          `json:"title"`
+	Message         string          `json:"message"`
+	Recipient       string          `json:"recipient"`
+	Step            int             `json:"step"`
+	Round           int             `json:"round"`
+	Incident        webhookIncident `json:"incident"`
+}
+
+type webhookAlert struct {
+	Status       string            `json:"status"`
+	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations"`
+	StartsAt     time.Time         `json:"startsAt"`
+	EndsAt       time.Time         `json:"endsAt"`
+	GeneratorURL string            `json:"generatorURL"`
+	Fingerprint  string            `json:"fingerprint"`
+}
+
+type webhookIncident struct {
+	incident.Incident
+	URL            string `json:"url,omitempty"`
+	AcknowledgeURL string `json:"acknowledge_url,omitempty"`
+}
+
+func (n *Notifier) webhook(ctx context.Context, to oncall.Method, m *Message, text Text) error {
+	status := incident.AlertFiring
+	if m.Kind == KindResolved {
+		status = incident.AlertResolved
+	}
+	body := webhookMessage{
+		Version: "4", GroupKey: m.Incident.GroupKey, TruncatedAlerts: m.MoreAlerts, Status: status,
+		Receiver: m.Incident.Receiver, GroupLabels: orEmpty(m.Incident.GroupLabels), CommonLabels: orEmpty(m.Incident.Labels),
+		CommonAnnotations: orEmpty(m.Incident.Annotations), ExternalURL: m.ExternalURL, NotificationReason: string(m.Kind),
+		Alerts: make([]webhookAlert, 0, len(m.Alerts)), NotificationKey: m.Key, Title: text.Title, Message: text.Body,
+		Recipient: m.Recipient, Step: m.Step, Round: m.Round,
+		Incident: webhookIncident{m.Incident, m.IncidentURL, m.AcknowledgeURL},
+	}
+	for _, a := range m.Alerts {
+		body.Alerts = append(body.Alerts, webhookAlert{a.Status, orEmpty(a.Labels), orEmpty(a.Annotations),
+			a.StartsAt, a.EndsAt, a.GeneratorURL, a.Fingerprint})
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fault.Invalidf("encode the message: %w", err)
+	}
+	header := http.Header{"Idempotency-Key": {m.Key}}
+	if to.Secret != "" {
+		mac := hmac.New(sha256.New, []byte(to.Secret.Reveal()))
+		mac.Write(data)
+		header.Set("X-Belfry-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	}
+	_, err = n.postBytes(ctx, to.URL.Reveal(), header, data)
+	return err
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// cut shortens text to a number of characters; chat services count those.
+func cut(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
+
+// The limits of Slack's block kit.
+const (
+	slackHeader  = 150
+	slackSection = 3000
+)
+
+var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+func (n *Notifier) slack(ctx context.Context, to oncall.Method, m *Message, text Text) error {
+	type obj = map[string]any
+	blocks := []obj{{"type": "header", "text": obj{"type": "plain_text", "text": cut(text.Title, slackHeader)}}}
+	if text.Body != "" {
+		blocks = append(blocks, obj{"type": "section", "text": obj{"type": "mrkdwn", "text": cut(slackEscape.Replace(cut(text.Body, slackSection/2)), slackSection)}})
+	}
+	var buttons []obj
+	button := func(label, link, style string) {
+		if link != "" {
+			b := obj{"type": "button", "text": obj{"type": "plain_text", "text": label}, "url": link}
+			if style != "" {
+				b["style"] = style
+			}
+			buttons = append(buttons, b)
+		}
+	}
+	button("Acknowledge", m.AcknowledgeURL, "primary")
+	button("Open incident", m.IncidentURL, "")
+	button("Runbook", webLink(m.RunbookURL()), "")
+	if len(buttons) > 0 {
+		blocks = append(blocks, obj{"type": "actions", "elements": buttons})
+	}
+	_, err := n.post(ctx, to.URL.Reveal(), nil, obj{
+		"text":        slackEscape.Replace(text.Title),
+		"attachments": []obj{{"color": color(m), "blocks": blocks}},
+	})
+	return err
+}
+
+// webLink returns link if it is one that a chat service would take.
+func webLink(link string) string {
+	if u, err := url.Parse(link); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return ""
+	}
+	return link
+}
+
+// telegramText is the limit of a message's text, counted without markup.
+const telegramText = 4096
+
+func (n *Notifier) telegram(ctx context.Context, to oncall.Method, m *Message, text Text) error {
+	base := n.config.Telegram.APIURL
+	if base == "" {
+		base = "https://api.telegram.org"
+	}
+	type obj = map[string]any
+	body := "<b>" + html.EscapeString(text.Title) + "</b>\n" + html.EscapeString(cut(text.Body, telegramText-600))
+	message := obj{"chat_id": to.ChatID, "text": body, "parse_mode": "HTML", "disable_web_page_preview": true}
+	var row []obj
+	// Telegram refuses buttons with links to hosts without a dot.
+	for _, b := range []struct{ label, link string }{{"Acknowledge", m.AcknowledgeURL}, {"Open incident", m.IncidentURL}} {
+		if u, err := url.Parse(b.link); err == nil && strings.Contains(u.Hostname(), ".") {
+			row = append(row, obj{"text": b.label, "url": b.link})
+		} else if b.link != "" {
+			message["text"] = message["text"].(string) + "\n" + b.label + ": " + html.EscapeString(b.link)
+		}
+	}
+	if len(row) > 0 {
+		message["reply_markup"] = obj{"inline_keyboard": [][]obj{row}}
+	}
+	target := strings.TrimRight(base, "/") + "/bot" + n.config.Telegram.BotToken.Reveal() + "/sendMessage"
+	reply, err := n.post(ctx, target, nil, message)
+	var answer struct {
+		Parameters struct {
+			RetryAfter int `json:"retry_after"`
+		} `json:"parameters"`
+	}
+	if err != nil && json.Unmarshal(reply, &answer) == nil && answer.Parameters.RetryAfter > 0 {
+		return &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Duration(min(answer.Parameters.RetryAfter, 300)) * time.Second, Err: err}
+	}
+	return err
+}
