@@ -3,6 +3,7 @@ import { activeAlerts, expireSilence, formatMatcher, silences, type ActiveAlert,
 import { rules, type Rule, type RuleGroup } from "../api/prometheus";
 import { Button, Card, Empty, ErrorBox, LabelTags, PageHead, Progress, Skeleton, Tabs, Tag, type Tone } from "../components/basics";
 import { Icon } from "../components/icons";
+import { severityTone } from "../components/IncidentRow";
 import { SilenceForm } from "../components/SilenceForm";
 import { TargetLinks } from "../components/TargetLinks";
 import { TimePicker } from "../components/TimePicker";
@@ -15,24 +16,6 @@ import { setParams, useParam } from "../lib/router";
 import { formatAgo, formatDateTime, formatDuration } from "../lib/time";
 
 type Tab = "active" | "rules" | "silences";
-
-export function severityTone(severity: string | undefined): Tone {
-  switch ((severity ?? "").toLowerCase()) {
-    case "critical":
-    case "page":
-    case "error":
-    case "high":
-      return "bad";
-    case "warning":
-    case "warn":
-    case "medium":
-      return "warn";
-    case "":
-      return "neutral";
-    default:
-      return "info";
-  }
-}
 
 export default function AlertsPage() {
   const time = useTime();

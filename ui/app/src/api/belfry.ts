@@ -1,0 +1,278 @@
+import { asArray, asLabels, asNumber, asRecord, asString, asStrings, asTime, type Json } from "../lib/decode";
+import type { Labels } from "../lib/format";
+import { request } from "./http";
+
+const base = "/api/belfry/v1";
+
+export type IncidentStatus = "triggered" | "acknowledged" | "resolved";
+
+export interface Incident {
+  id: string;
+  number: number;
+  title: string;
+  summary: string;
+  severity: string;
+  status: IncidentStatus;
+  policy: string;
+  source: string;
+  receiver: string;
+  groupLabels: Labels;
+  labels: Labels;
+  annotations: Labels;
+  alertsFiring: number;
+  alertsTotal: number;
+  openedAt: number;
+  updatedAt: number;
+  resolvedAt: number;
+  resolvedBy: string;
+  acknowledgedBy: string;
+  acknowledgedAt: number;
+  snoozedUntil: number;
+  assignees: string[];
+  /** What happens next by itself: "step", "ack_timeout", "unsnooze" or "". */
+  nextAction: string;
+  nextAt: number;
+  step: number;
+  round: number;
+}
+
+export interface IncidentAlert {
+  fingerprint: string;
+  status: string;
+  labels: Labels;
+  annotations: Labels;
+  startsAt: number;
+  endsAt: number;
+  generatorURL: string;
+}
+
+export interface TimelineEvent {
+  seq: number;
+  at: number;
+  kind: string;
+  actor: string;
+  message: string;
+  detail: Json;
+}
+
+export interface IncidentDetail {
+  incident: Incident;
+  alerts: IncidentAlert[];
+  timeline: TimelineEvent[];
+}
+
+export interface Page<T> {
+  items: T[];
+  /** The cursor of the next page; "" on the last. */
+  next: string;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+}
+
+export interface Shift {
+  start: number;
+  end: number;
+  /** Person id; "" while nobody is on call. */
+  person: string;
+  layer: string;
+  override: string;
+}
+
+export interface Schedule {
+  id: string;
+  name: string;
+  timeZone: string;
+}
+
+export interface OnCallNow {
+  schedule: Schedule;
+  people: string[];
+  until: number;
+}
+
+export interface InboxMessage {
+  id: string;
+  recipient: string;
+  incidentId: string;
+  kind: string;
+  severity: string;
+  title: string;
+  body: string;
+  links: Labels;
+  at: number;
+  readAt: number;
+}
+
+export function decodeIncident(value: unknown): Incident {
+  const fields = asRecord(value);
+  return {
+    id: asString(fields.id),
+    number: asNumber(fields.number),
+    title: asString(fields.title),
+    summary: asString(fields.summary),
+    severity: asString(fields.severity),
+    status: (asString(fields.status) || "triggered") as IncidentStatus,
+    policy: asString(fields.policy),
+    source: asString(fields.source),
+    receiver: asString(fields.receiver),
+    groupLabels: asLabels(fields.group_labels),
+    labels: asLabels(fields.labels),
+    annotations: asLabels(fields.annotations),
+    alertsFiring: asNumber(fields.alerts_firing) || 0,
+    alertsTotal: asNumber(fields.alerts_total) || 0,
+    openedAt: asTime(fields.opened_at),
+    updatedAt: asTime(fields.updated_at),
+    resolvedAt: asTime(fields.resolved_at),
+    resolvedBy: asString(fields.resolved_by),
+    acknowledgedBy: asString(fields.acknowledged_by),
+    acknowledgedAt: asTime(fields.acknowledged_at),
+    snoozedUntil: asTime(fields.snoozed_until),
+    assignees: asStrings(fields.assignees),
+    nextAction: asString(fields.next_action),
+    nextAt: asTime(fields.next_at),
+    step: asNumber(fields.step) || 0,
+    round: asNumber(fields.round) || 0,
+  };
+}
+
+export function decodeIncidentDetail(answer: unknown): IncidentDetail {
+  const body = asRecord(answer);
+  const own = "incident" in body ? body.incident : body;
+  return {
+    incident: decodeIncident(own),
+    alerts: asArray(body.alerts).map((item) => {
+      const alert = asRecord(item);
+      return {
+        fingerprint: asString(alert.fingerprint),
+        status: asString(alert.status),
+        labels: asLabels(alert.labels),
+        annotations: asLabels(alert.annotations),
+        startsAt: asTime(alert.starts_at),
+        endsAt: asTime(alert.ends_at),
+        generatorURL: asString(alert.generator_url),
+      };
+    }),
+    timeline: asArray(body.timeline ?? body.events).map((item) => {
+      const event = asRecord(item);
+      return {
+        seq: asNumber(event.seq),
+        at: asTime(event.at),
+        kind: asString(event.kind),
+        actor: asString(event.actor),
+        message: asString(event.message),
+        detail: asRecord(event.detail),
+      };
+    }),
+  };
+}
+
+export interface IncidentFilter {
+  statuses: IncidentStatus[];
+  search: string;
+  before: string;
+  limit: number;
+}
+
+export async function incidents(filter: IncidentFilter, signal?: AbortSignal): Promise<Page<Incident>> {
+  const answer = asRecord(
+    await request(`${base}/incidents`, {
+      params: { status: filter.statuses, search: filter.search, before: filter.before, limit: filter.limit },
+      signal,
+    }),
+  );
+  return { items: asArray(answer.incidents).map(decodeIncident), next: asString(answer.next) };
+}
+
+export async function incident(id: string, signal?: AbortSignal): Promise<IncidentDetail> {
+  return decodeIncidentDetail(await request(`${base}/incidents/${encodeURIComponent(id)}`, { signal }));
+}
+
+export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "notes";
+
+/** Does something to an incident; body holds what the action needs beside its author. */
+export async function act(id: string, action: IncidentAction, body: Json): Promise<void> {
+  await request(`${base}/incidents/${encodeURIComponent(id)}/${action}`, { method: "POST", body });
+}
+
+export async function people(signal?: AbortSignal): Promise<Person[]> {
+  return asArray(asRecord(await request(`${base}/people`, { signal })).people).map((item) => {
+    const person = asRecord(item);
+    return { id: asString(person.id), name: asString(person.name) || asString(person.id) };
+  });
+}
+
+function decodeSchedule(value: unknown): Schedule {
+  const fields = asRecord(value);
+  const id = asString(fields.id);
+  return { id, name: asString(fields.name) || id, timeZone: asString(fields.time_zone) || "UTC" };
+}
+
+export async function onCallNow(signal?: AbortSignal): Promise<OnCallNow[]> {
+  return decodeOnCall(await request(`${base}/oncall`, { signal }));
+}
+
+export function decodeOnCall(answer: unknown): OnCallNow[] {
+  const body = asRecord(answer);
+  return asArray(body.schedules ?? body.on_call ?? body.oncall).map((item) => {
+    const entry = asRecord(item);
+    return {
+      schedule: decodeSchedule("schedule" in entry && typeof entry.schedule === "object" ? entry.schedule : entry),
+      people: asArray(entry.people ?? entry.on_call).map((one) => asString(one) || asString(asRecord(one).id)),
+      until: asTime(entry.until),
+    };
+  });
+}
+
+export async function shifts(schedule: string, from: number, to: number, signal?: AbortSignal): Promise<Shift[]> {
+  const answer = await request(`${base}/schedules/${encodeURIComponent(schedule)}/shifts`, {
+    params: { from: new Date(from).toISOString(), to: new Date(to).toISOString() },
+    signal,
+  });
+  return decodeShifts(answer);
+}
+
+export function decodeShifts(answer: unknown): Shift[] {
+  return asArray(asRecord(answer).shifts).map((item) => {
+    const shift = asRecord(item);
+    const source = asRecord(shift.source);
+    return {
+      start: asTime(shift.start),
+      end: asTime(shift.end),
+      person: asString(shift.person) || asString(asRecord(shift.person).id),
+      layer: asString(source.layer ?? shift.layer),
+      override: asString(source.override ?? shift.override),
+    };
+  });
+}
+
+export async function inbox(
+  filter: { recipient: string; before: string; limit: number },
+  signal?: AbortSignal,
+): Promise<Page<InboxMessage>> {
+  const answer = asRecord(await request(`${base}/inbox`, { params: filter, signal }));
+  return {
+    items: asArray(answer.messages ?? answer.inbox).map((item) => {
+      const message = asRecord(item);
+      return {
+        id: asString(message.id),
+        recipient: asString(message.recipient),
+        incidentId: asString(message.incident_id),
+        kind: asString(message.kind),
+        severity: asString(message.severity),
+        title: asString(message.title),
+        body: asString(message.body),
+        links: asLabels(message.links),
+        at: asTime(message.at),
+        readAt: asTime(message.read_at),
+      };
+    }),
+    next: asString(answer.next),
+  };
+}
+
+export async function markRead(id: string): Promise<void> {
+  await request(`${base}/inbox/${encodeURIComponent(id)}/read`, { method: "POST" });
+}
