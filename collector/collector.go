@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 
 	"belfry/collector/exporter/storeexporter"
+	"belfry/collector/internal/ingest"
 	"belfry/collector/internal/listen"
 	"belfry/collector/receiver/localreceiver"
 	"belfry/collector/receiver/otlpreceiver"
@@ -23,6 +26,10 @@ import (
 
 // DefaultMaxRequestSize bounds a request, in bytes, where the settings do not.
 const DefaultMaxRequestSize = 32 << 20
+
+// requestsAtOnce is how many requests of the largest size are read and handled
+// at the same time; ordinary ones are a thousandth of that.
+const requestsAtOnce = 8
 
 // Settings is what code supplies to a collector.
 type Settings struct {
@@ -66,6 +73,7 @@ type Collector struct {
 	set       Settings
 	door      *localreceiver.Door
 	listeners *listen.Pool
+	budget    *ingest.Budget
 	counts    *storeexporter.Counts
 	handlers  *handlers
 
@@ -83,10 +91,11 @@ func New(ctx context.Context, set Settings) (*Collector, error) {
 		set:       set,
 		door:      localreceiver.NewDoor(),
 		listeners: listen.NewPool(),
+		budget:    ingest.NewBudget(requestsAtOnce * set.MaxRequestSize),
 		counts:    storeexporter.NewCounts(),
 	}
 	var err error
-	if c.handlers, err = newHandlers(ctx, c.door, set.MaxRequestSize); err != nil {
+	if c.handlers, err = newHandlers(ctx, c.door, c.budget, set.MaxRequestSize); err != nil {
 		return nil, err
 	}
 	if c.built, err = c.build(ctx, set.Config); err != nil {
@@ -146,7 +155,7 @@ func (c *Collector) Reload(ctx context.Context, config map[string]any) error {
 	if err := old.shutdown(ctx); err != nil {
 		c.set.Logger.WarnContext(ctx, "old pipelines did not stop cleanly", "error", err)
 	}
-	startErr := next.start(ctx)
+	next, startErr := c.startAgain(ctx, next)
 	if startErr == nil {
 		c.running = next
 		return c.listeners.Trim()
@@ -154,7 +163,7 @@ func (c *Collector) Reload(ctx context.Context, config map[string]any) error {
 	// Back to what worked.
 	previous, err := c.build(ctx, old.config)
 	if err == nil {
-		err = previous.start(ctx)
+		previous, err = c.startAgain(ctx, previous)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("collector: start new configuration: %w", startErr), fmt.Errorf("resume old configuration: %w", err))
@@ -162,6 +171,34 @@ func (c *Collector) Reload(ctx context.Context, config map[string]any) error {
 	c.running = previous
 	return errors.Join(fmt.Errorf("collector: start new configuration, the old one runs again: %w", startErr), c.listeners.Trim())
 }
+
+// startAgain starts a generation in place of one that has been shut down. Some
+// receivers let go of their sockets only a moment after that (fluentforward's
+// for heartbeats), so an address in use is tried again for a while.
+func (c *Collector) startAgain(ctx context.Context, g *generation) (*generation, error) {
+	for attempt := 0; ; attempt++ {
+		err := g.start(ctx)
+		if attempt == startAttempts-1 || !errors.Is(err, syscall.EADDRINUSE) {
+			return g, err
+		}
+		select {
+		case <-time.After(startDelay):
+		case <-ctx.Done():
+			return g, err
+		}
+		again, buildErr := c.build(ctx, g.config)
+		if buildErr != nil {
+			return g, errors.Join(err, buildErr)
+		}
+		g = again
+	}
+}
+
+// How often and after how long a generation is started again.
+const (
+	startAttempts = 5
+	startDelay    = 100 * time.Millisecond
+)
 
 // Shutdown stops the receivers, lets what they took run through and stops the
 // rest. It is bounded by ctx and may be called more than once, and without
@@ -202,7 +239,7 @@ func (c *Collector) Consumer() Consumer { return c.door }
 func (c *Collector) doors(g *generation) doors {
 	return doors{
 		otlp: otlpreceiver.Options{
-			Logger: c.set.Logger, MaxRequestSize: c.set.MaxRequestSize, Listeners: c.listeners, Direct: g.direct,
+			Logger: c.set.Logger, MaxRequestSize: c.set.MaxRequestSize, Budget: c.budget, Listeners: c.listeners, Direct: g.direct,
 		},
 		local: localreceiver.Options{Logger: c.set.Logger, Door: c.door, Direct: g.direct},
 		store: storeexporter.Options{

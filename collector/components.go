@@ -55,17 +55,17 @@ func newFactories(d doors) factories {
 		receivers: byType[receiver.Factory](
 			otlpreceiver.NewFactory(d.otlp),
 			localreceiver.NewFactory(d.local),
-			filelogreceiver.NewFactory(),
+			otherReceiver{filelogreceiver.NewFactory(), retryForever},
 			fluentforwardreceiver.NewFactory(),
 			hostmetricsreceiver.NewFactory(),
 			jaegerreceiver.NewFactory(),
 			statsdreceiver.NewFactory(),
-			syslogreceiver.NewFactory(),
+			otherReceiver{syslogreceiver.NewFactory(), retryForever},
 			zipkinreceiver.NewFactory(),
 		),
 		processors: byType[processor.Factory](
 			attributesprocessor.NewFactory(),
-			keepTenant(batchprocessor.NewFactory()),
+			otherProcessor{batchprocessor.NewFactory(), keepTenants},
 			filterprocessor.NewFactory(),
 			memorylimiterprocessor.NewFactory(),
 			probabilisticsamplerprocessor.NewFactory(),
@@ -98,15 +98,20 @@ func detached(t component.Type) bool {
 	return false
 }
 
-// aliased is a factory that also goes by an older name.
-type aliased interface{ DeprecatedAlias() component.Type }
+// aliasOf returns the older name that a component also goes by, or none.
+func aliasOf(f component.Factory) component.Type {
+	if a, ok := f.(interface{ DeprecatedAlias() component.Type }); ok {
+		return a.DeprecatedAlias()
+	}
+	return component.Type{}
+}
 
 func byType[F component.Factory](list ...F) map[component.Type]F {
 	m := make(map[component.Type]F, len(list))
 	for _, f := range list {
 		m[f.Type()] = f
-		if a, ok := any(f).(aliased); ok && a.DeprecatedAlias().String() != "" {
-			m[a.DeprecatedAlias()] = f
+		if alias := aliasOf(f); alias != (component.Type{}) {
+			m[alias] = f
 		}
 	}
 	return m

@@ -21,15 +21,15 @@ type handlers struct {
 	zipkin http.Handler
 }
 
-func newHandlers(ctx context.Context, door *localreceiver.Door, maxRequestSize int64) (*handlers, error) {
+func newHandlers(ctx context.Context, door *localreceiver.Door, budget *ingest.Budget, maxRequestSize int64) (*handlers, error) {
 	h := new(handlers)
 	var err error
 	for _, signal := range ingest.Signals() {
-		if h.otlp[signal], err = decompressed(ctx, ingest.Handler(door, signal), maxRequestSize, otlpreceiver.ServerOptions(nil)...); err != nil {
+		if h.otlp[signal], err = decompressed(ctx, ingest.Handler(door, signal, budget), maxRequestSize, otlpreceiver.ServerOptions(nil)...); err != nil {
 			return nil, err
 		}
 	}
-	h.zipkin, err = decompressed(ctx, zipkinHandler(door), maxRequestSize)
+	h.zipkin, err = decompressed(ctx, zipkinHandler(door, budget), maxRequestSize)
 	return h, err
 }
 

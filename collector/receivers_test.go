@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"belfry/internal/fault"
 )
 
 // freePort returns a port that was free a moment ago.
@@ -97,6 +99,37 @@ service:
 		require.Eventually(t, has(s, part), 10*time.Second, 5*time.Millisecond, part)
 	}
 	require.False(t, has(w.logs, "unwanted")())
+
+	// All of it can be replaced by itself: ports, file locks, metrics.
+	require.NoError(t, w.Reload(t.Context(), onFreePorts(user)))
+	appended, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = appended.WriteString("after the reload\n")
+	require.NoError(t, err)
+	require.NoError(t, appended.Close())
+	require.Eventually(t, has(w.logs, "after the reload"), 10*time.Second, 5*time.Millisecond)
+	require.Equal(t, 1, strings.Count(strings.Join(w.logs.names("default"), "\n"), "from a file"), "the position survives")
+}
+
+// TestFilesWaitForTheStore: lines that the store refuses for a while are read,
+// not lost.
+func TestFilesWaitForTheStore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.log")
+	require.NoError(t, os.WriteFile(file, []byte("kept in the end\n"), 0o600))
+	w, set := newWorld(t, parse(t, fmt.Sprintf(`
+receivers:
+	filelog: {include: [%s], start_at: beginning, poll_interval: 10ms, retry_on_failure: {initial_interval: 1ms}}
+service: {pipelines: {logs: {receivers: [filelog]}}}
+`, file)))
+	w.logs.fail(fault.Unavailablef(0, "no space left"))
+	var err error
+	w.Collector, err = New(t.Context(), set)
+	require.NoError(t, err)
+	require.NoError(t, w.Start(t.Context()))
+	require.Eventually(t, func() bool { w.logs.mu.Lock(); defer w.logs.mu.Unlock(); return w.logs.calls > 2 }, 10*time.Second, time.Millisecond)
+	w.logs.fail(nil)
+	require.Eventually(t, func() bool { return len(w.logs.names("default")) == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, w.Shutdown(t.Context()))
 }
 
 func mustRequest(t *testing.T, url, body string) *http.Request {

@@ -16,7 +16,7 @@ import (
 // zipkinHandler takes Zipkin v2 spans, JSON or protobuf. The answer to spans
 // that are kept is 202, as Zipkin's; the protocol has no place for a partial
 // success, so only a request of which nothing was kept is refused.
-func zipkinHandler(next consumer.Traces) http.Handler {
+func zipkinHandler(next consumer.Traces, budget *ingest.Budget) http.Handler {
 	fromJSON := zipkinv2.NewJSONTracesUnmarshaler(false)
 	fromProto := zipkinv2.NewProtobufTracesUnmarshaler(false, false)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,8 @@ func zipkinHandler(next consumer.Traces) http.Handler {
 			http.Error(w, "unsupported content type, use application/json or application/x-protobuf", http.StatusUnsupportedMediaType)
 			return
 		}
-		body, err := ingest.ReadBody(r)
+		body, release, err := budget.ReadBody(r)
+		defer release()
 		if err != nil {
 			fault.WriteHTTP(w, err)
 			return

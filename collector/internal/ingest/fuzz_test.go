@@ -114,7 +114,7 @@ func FuzzBody(f *testing.F) {
 		}
 		r.Body = http.MaxBytesReader(nil, reader, limit)
 		rec := httptest.NewRecorder()
-		Handler(sink, Signal(signal%uint8(numSignals))).ServeHTTP(rec, r)
+		Handler(sink, Signal(signal%uint8(numSignals)), NewBudget(8<<20)).ServeHTTP(rec, r)
 		require.NoError(t, reader.Close())
 		if rec.Code >= 500 {
 			t.Fatalf("%d for %q: %q", rec.Code, body, rec.Body)

@@ -18,8 +18,9 @@ import (
 // can still be answered with its own error.
 func CodecOption() grpc.ServerOption { return grpc.ForceServerCodecV2(wireCodec{}) }
 
-// Register adds the signal's OTLP export service to a server.
-func Register(server *grpc.Server, exporter Exporter, signal Signal) {
+// Register adds the signal's OTLP export service to a server. A nil budget has
+// no bound.
+func Register(server *grpc.Server, exporter Exporter, signal Signal, budget *Budget) {
 	name := [...]string{
 		Logs:    "opentelemetry.proto.collector.logs.v1.LogsService",
 		Traces:  "opentelemetry.proto.collector.trace.v1.TraceService",
@@ -36,7 +37,7 @@ func Register(server *grpc.Server, exporter Exporter, signal Signal) {
 					return nil, err
 				}
 				defer in.free()
-				call := func(ctx context.Context, _ any) (any, error) { return export(ctx, srv.(Exporter), signal, in) }
+				call := func(ctx context.Context, _ any) (any, error) { return export(ctx, srv.(Exporter), signal, in, budget) }
 				if intercept == nil {
 					return call(ctx, in)
 				}
@@ -46,7 +47,12 @@ func Register(server *grpc.Server, exporter Exporter, signal Signal) {
 	}, exporter)
 }
 
-func export(ctx context.Context, exporter Exporter, signal Signal, in *frame) (any, error) {
+func export(ctx context.Context, exporter Exporter, signal Signal, in *frame, budget *Budget) (any, error) {
+	c := claim{budget: budget}
+	if err := c.hold(int64(in.buffer.Len())); err != nil {
+		return nil, fault.GRPC(err)
+	}
+	defer c.release()
 	var id string
 	if named := metadata.ValueFromIncomingContext(ctx, tenant.Header); len(named) > 0 {
 		id = named[0]

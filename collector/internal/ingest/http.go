@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"errors"
-	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -19,8 +17,8 @@ import (
 )
 
 // Handler returns a handler for one signal's OTLP requests. It expects bodies
-// decompressed and bounded by what is in front of it.
-func Handler(exporter Exporter, signal Signal) http.Handler {
+// decompressed and bounded by what is in front of it. A nil budget has no bound.
+func Handler(exporter Exporter, signal Signal, budget *Budget) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
@@ -37,7 +35,8 @@ func Handler(exporter Exporter, signal Signal) http.Handler {
 			writeError(w, enc, err)
 			return
 		}
-		body, err := ReadBody(r)
+		body, release, err := budget.ReadBody(r)
+		defer release()
 		if err != nil {
 			writeError(w, enc, err)
 			return
@@ -87,22 +86,6 @@ func encodingOf(r *http.Request) (Encoding, bool) {
 		return JSON, true
 	}
 	return 0, false
-}
-
-// ReadBody reads a bounded body. The announced length is only a hint: memory is
-// taken as bytes arrive, so that a header alone cannot claim any.
-func ReadBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(r.Body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case err == nil:
-		return body, nil
-	case errors.As(err, &tooLarge):
-		return nil, AsFault(err)
-	case r.Context().Err() != nil:
-		return nil, r.Context().Err()
-	}
-	return nil, fault.Invalidf("read request body: %w", err)
 }
 
 // writeError answers with a google.rpc.Status, as OTLP over HTTP asks.

@@ -3,6 +3,8 @@ package ingest
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +124,41 @@ func TestTenant(t *testing.T) {
 
 	_, err = WithTenant(t.Context(), "a/b")
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
+}
+
+func TestBudget(t *testing.T) {
+	b := NewBudget(1<<20 - 1)
+	post := func(body string) *http.Request {
+		return httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	}
+	large := strings.Repeat("x", 500_000)
+	got, release, err := b.ReadBody(post(large))
+	require.NoError(t, err)
+	require.Equal(t, large, string(got))
+
+	_, none, err := b.ReadBody(post(large))
+	none()
+	require.Equal(t, fault.Limited, fault.KindOf(err))
+	require.Equal(t, time.Second, fault.RetryAfter(err))
+
+	small, releaseSmall, err := b.ReadBody(post("small"))
+	require.NoError(t, err, "what fits goes on")
+	require.Equal(t, "small", string(small))
+	releaseSmall()
+	release()
+	require.Zero(t, b.used.Load())
+	_, release, err = b.ReadBody(post(large))
+	require.NoError(t, err)
+	release()
+
+	var unbounded *Budget
+	got, release, err = unbounded.ReadBody(post(large))
+	require.NoError(t, err)
+	require.Len(t, got, len(large))
+	release()
+
+	empty, release, err := b.ReadBody(post(""))
+	require.NoError(t, err)
+	require.Empty(t, empty)
+	release()
 }

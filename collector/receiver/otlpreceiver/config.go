@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configgrpc"
@@ -79,12 +80,14 @@ func defaultConfig(maxRequestSize int64) component.Config {
 	grpc := configgrpc.NewDefaultServerConfig()
 	grpc.NetAddr.Endpoint = "127.0.0.1:4317"
 	grpc.ReadBufferSize = 64 << 10
+	grpc.MaxConcurrentStreams = 256
 	grpc.MaxRecvMsgSizeMiB = int(max(1, maxRequestSize>>20))
 
 	http := confighttp.NewDefaultServerConfig()
 	http.NetAddr.Endpoint = "127.0.0.1:4318"
 	http.TLS = configoptional.None[configtls.ServerConfig]()
 	http.MaxRequestBodySize = maxRequestSize
+	http.ReadTimeout = time.Minute
 
 	return &Config{Protocols: Protocols{
 		GRPC: configoptional.Default(grpc),

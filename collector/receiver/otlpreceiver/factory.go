@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Logger         *slog.Logger
 	MaxRequestSize int64 // bytes, after decompression
+	Budget         *ingest.Budget
 	Listeners      *listen.Pool
 	Direct         func(id component.ID) ingest.Direct
 }

@@ -106,7 +106,7 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 	}
 	for _, signal := range ingest.Signals() {
 		if r.next.Has(signal) {
-			ingest.Register(r.grpcServer, sink, signal)
+			ingest.Register(r.grpcServer, sink, signal, r.opts.Budget)
 		}
 	}
 	r.opts.Logger.InfoContext(ctx, "otlp listening", "protocol", "grpc", "address", listener.Addr().String())
@@ -130,7 +130,7 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 	mux := http.NewServeMux()
 	for _, signal := range ingest.Signals() {
 		if r.next.Has(signal) {
-			mux.Handle(cfg.path(signal), ingest.Handler(sink, signal))
+			mux.Handle(cfg.path(signal), ingest.Handler(sink, signal, r.opts.Budget))
 		}
 	}
 	listener, err := r.opts.Listeners.ListenHTTP(ctx, r.set.ID.String()+" http", &cfg.ServerConfig)
