@@ -4,7 +4,7 @@ import { formatDateTime, formatRange, isRelative, parseTime, relativeRanges, typ
 import { Button, Field } from "./basics";
 import { Icon } from "./icons";
 
-const refreshChoices = ["", "5s", "10s", "30s", "1m", "5m"];
+const refreshChoices = ["off", "5s", "10s", "30s", "1m", "5m"];
 
 /** Range, shift, zoom and refresh; all of it lives in the address. */
 export function TimePicker() {
@@ -52,19 +52,7 @@ export function TimePicker() {
         />
         <Button icon="minus" title="Twice the time" onClick={() => goTo(interval.from - width / 2, interval.to + width / 2)} />
       </div>
-      <div className="button-group">
-        <Button icon="refresh" title="Refresh (r)" onClick={time.refreshNow} />
-        <label className="select-wrap" title="Refresh by itself">
-          <select value={time.refresh} onChange={(event) => time.setRefresh(event.target.value)} aria-label="Auto refresh">
-            {refreshChoices.map((choice) => (
-              <option key={choice} value={choice}>
-                {choice || "Off"}
-              </option>
-            ))}
-          </select>
-          <Icon name="down" size={12} />
-        </label>
-      </div>
+      <RefreshPicker />
       {open && (
         <RangeMenu
           onPick={(picked) => {
@@ -73,6 +61,27 @@ export function TimePicker() {
           }}
         />
       )}
+    </div>
+  );
+}
+
+/** Refresh alone, for pages that show the present whatever the range. */
+export function RefreshPicker() {
+  const time = useTime();
+  return (
+    <div className="button-group">
+      <Button icon="refresh" title="Refresh (r)" onClick={time.refreshNow} />
+      <label className="select-wrap" title="Refresh by itself">
+        <select value={time.refresh} onChange={(event) => time.setRefresh(event.target.value)} aria-label="Auto refresh">
+          {!refreshChoices.includes(time.refresh) && <option>{time.refresh}</option>}
+          {refreshChoices.map((choice) => (
+            <option key={choice} value={choice}>
+              {choice === "off" ? "Off" : choice}
+            </option>
+          ))}
+        </select>
+        <Icon name="down" size={12} />
+      </label>
     </div>
   );
 }

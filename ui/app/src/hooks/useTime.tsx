@@ -1,5 +1,6 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
-import { setParams, useSearch } from "../lib/router";
+import { setParams, usePath, useSearch } from "../lib/router";
+import { matchRoute, type PageName } from "../routes";
 import { defaultRange, parseDuration, resolveRange, type Interval, type TimeRange } from "../lib/time";
 
 export interface TimeState {
@@ -10,7 +11,7 @@ export interface TimeState {
   now: number;
   /** Grows with every refresh; part of the key of every request. */
   tick: number;
-  /** "" or a duration such as "10s". */
+  /** "off" or a duration such as "10s". */
   refresh: string;
   setRange: (range: TimeRange) => void;
   setRefresh: (refresh: string) => void;
@@ -19,13 +20,17 @@ export interface TimeState {
 
 const Time = createContext<TimeState | null>(null);
 
+/** Pages that show what is now refresh by themselves unless told otherwise. */
+const livePages: PageName[] = ["overview", "alerts", "incidents", "incident", "oncall", "inbox"];
+
 /** Holds the time range, which lives in the address, and the refresh clock. */
 export function TimeProvider({ children }: { children: ReactNode }) {
   const search = useSearch();
   const params = new URLSearchParams(search);
   const from = params.get("from") ?? defaultRange.from;
   const to = params.get("to") ?? defaultRange.to;
-  const refresh = params.get("refresh") ?? "";
+  const page = matchRoute(usePath())?.page;
+  const refresh = params.get("refresh") ?? (page && livePages.includes(page) ? "10s" : "off");
   const [clock, setClock] = useState(() => ({ tick: 0, now: Date.now() }));
 
   const refreshNow = useCallback(() => setClock(({ tick }) => ({ tick: tick + 1, now: Date.now() })), []);

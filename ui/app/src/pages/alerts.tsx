@@ -6,7 +6,7 @@ import { Icon } from "../components/icons";
 import { severityTone } from "../components/IncidentRow";
 import { SilenceForm } from "../components/SilenceForm";
 import { TargetLinks } from "../components/TargetLinks";
-import { TimePicker } from "../components/TimePicker";
+import { RefreshPicker } from "../components/TimePicker";
 import { useQuery, type QueryState } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
 import type { RuleKind } from "../lib/kinds";
@@ -32,7 +32,7 @@ export default function AlertsPage() {
         <Button icon="mute" onClick={() => setSilencing({})}>
           New silence
         </Button>
-        <TimePicker />
+        <RefreshPicker />
       </PageHead>
       <Tabs<Tab>
         items={[

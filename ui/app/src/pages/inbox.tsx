@@ -3,7 +3,7 @@ import { inbox, markRead, type InboxMessage } from "../api/belfry";
 import { Button, Card, Empty, ErrorBox, Link, PageHead, Progress, Skeleton, Tag } from "../components/basics";
 import { Icon } from "../components/icons";
 import { severityTone } from "../components/IncidentRow";
-import { TimePicker } from "../components/TimePicker";
+import { RefreshPicker } from "../components/TimePicker";
 import { usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
@@ -62,7 +62,7 @@ export default function InboxPage() {
             <Icon name="down" size={12} />
           </span>
         </label>
-        <TimePicker />
+        <RefreshPicker />
       </PageHead>
       {fault && <ErrorBox error={fault} />}
       <div className="inbox">

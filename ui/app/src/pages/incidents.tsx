@@ -3,7 +3,7 @@ import { incidents, type Incident, type IncidentStatus } from "../api/belfry";
 import { Button, Card, Empty, ErrorBox, PageHead, Progress, Skeleton, Tabs } from "../components/basics";
 import { Icon } from "../components/icons";
 import { IncidentRow } from "../components/IncidentRow";
-import { TimePicker } from "../components/TimePicker";
+import { RefreshPicker } from "../components/TimePicker";
 import { usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
@@ -64,7 +64,7 @@ export default function IncidentsPage() {
   return (
     <div className="page">
       <PageHead title="Incidents" note="What needed somebody, and what became of it">
-        <TimePicker />
+        <RefreshPicker />
       </PageHead>
       <div className="tabs-row">
         <Tabs items={tabs} value={tab} onChange={(id) => setParams({ status: id === "open" ? null : id })} />

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import { onCallNow, shifts, type OnCallNow, type Shift } from "../api/belfry";
 import { Card, Dot, Empty, ErrorBox, PageHead, Progress, Skeleton, Tag } from "../components/basics";
-import { TimePicker } from "../components/TimePicker";
+import { RefreshPicker } from "../components/TimePicker";
 import { usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
@@ -31,7 +31,7 @@ export default function OnCallPage() {
             </button>
           ))}
         </div>
-        <TimePicker />
+        <RefreshPicker />
       </PageHead>
       {answer.error && <ErrorBox error={answer.error} onRetry={answer.refetch} />}
       {!answer.data && answer.loading && <Skeleton />}
