@@ -92,7 +92,7 @@ func (s *Span) intrinsic(name string) Value {
 	case StatusField:
 		return Int(int64(s.Status))
 	case StatusMessage:
-		return String(s.StatusMessage)
+		return optional(s.StatusMessage)
 	case TraceIDField:
 		return String(s.TraceID.String())
 	case SpanIDField:
@@ -103,15 +103,23 @@ func (s *Span) intrinsic(name string) Value {
 		}
 		return String(s.ParentID.String())
 	case InstrumentationName:
-		return String(s.Resource.ScopeName)
+		return optional(s.Resource.ScopeName)
 	case InstrumentationVersion:
-		return String(s.Resource.ScopeVersion)
+		return optional(s.Resource.ScopeVersion)
 	case EventName, EventTimeSinceStart, LinkTraceID, LinkSpanID:
 		var first Value
 		s.Values(Intrinsic(name), func(v Value) bool { first = v; return false })
 		return first
 	}
 	return Value{}
+}
+
+// optional makes nothing of an empty text: OTLP does not tell them apart.
+func optional(s string) Value {
+	if s == "" {
+		return Value{}
+	}
+	return String(s)
 }
 
 // Match reports whether a filter holds for a span whose fields are filled.

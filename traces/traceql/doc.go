@@ -1,0 +1,24 @@
+// Package traceql is our own implementation of TraceQL, the public query
+// language for traces: a parser whose errors say where, an evaluator of one
+// trace, and an Engine that finds the traces (Search), or the numbers
+// (Range, Instant), that a query asks a traces.Querier for.
+//
+// # How a query is answered
+//
+// Each {…} of the query's first stage is a leaf. What of a leaf can be decided
+// on a single span goes to the store as a traces.Filter, which may let too much
+// through and never too little. Where that is all there is to decide, the spans
+// found are the answer. Otherwise the leaves that occur in a trace say whether it
+// can match at all, and the whole of those traces is fetched and evaluated.
+//
+// # Meaning, where the public documentation leaves it open
+//
+//   - && binds stronger than ||, structural operators bind stronger than &&, all
+//     of them to the left.
+//   - A comparison with a value that is missing, or of another type, is false, also
+//     with != and !~; = nil and != nil ask for presence.
+//   - An unscoped .attribute is the span's, or else the resource's.
+//   - rate and its siblings count a span in the step in which it started. The
+//     point at time t covers [t - step, t). Durations become seconds.
+//   - quantile_over_time is exact to within 1 % of the value.
+package traceql

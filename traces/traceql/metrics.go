@@ -1,0 +1,173 @@
+package traceql
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"belfry/internal/fault"
+	"belfry/traces"
+)
+
+// RangeRequest asks for series over a time range.
+type RangeRequest struct {
+	Query     *Query
+	From, To  int64 // nanoseconds; spans that started in [From, To) count
+	Step      int64 // nanoseconds; 0 for one step that is the whole range
+	Exemplars int   // of the whole answer
+}
+
+// RangeResult holds the series of a metrics query, sorted by labels.
+type RangeResult struct {
+	Series []Series
+	Stats  traces.Stats
+}
+
+// Range evaluates a metrics query. The steps begin at From; the last one ends at
+// or after To, but no span after To counts.
+func (e *Engine) Range(ctx context.Context, tenant string, req RangeRequest) (*RangeResult, error) {
+	if err := checkRange(req.From, req.To); err != nil {
+		return nil, err
+	}
+	if req.Step <= 0 {
+		req.Step = req.To - req.From
+	}
+	if steps := (req.To - req.From + req.Step - 1) / req.Step; steps > int64(e.limits.Points) {
+		return nil, fault.Invalidf("%d steps are over the limit of %d; choose a larger step", steps, e.limits.Points)
+	}
+	return e.rangeQuery(ctx, tenant, req.Query, &req)
+}
+
+func (e *Engine) rangeQuery(ctx context.Context, tenant string, q *Query, req *RangeRequest) (*RangeResult, error) {
+	var result *RangeResult
+	var err error
+	switch {
+	case q.Math != nil:
+		result, err = e.mathQuery(ctx, tenant, q.Math, req)
+	case q.Metrics != nil:
+		result, err = e.metricsQuery(ctx, tenant, q, req)
+	default:
+		return nil, fault.Invalidf("not a metrics query: end it with a function such as | rate()")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, stage := range q.Then {
+		result.Series = stage.apply(result.Series)
+	}
+	if len(result.Series) > e.limits.Series {
+		return nil, fault.New(fault.Unprocessable, "query gives %d series, over the limit of %d; group by less or use topk", len(result.Series), e.limits.Series)
+	}
+	slices.SortFunc(result.Series, func(a, b Series) int { return strings.Compare(a.Labels.String(), b.Labels.String()) })
+	return result, nil
+}
+
+func (e *Engine) metricsQuery(ctx context.Context, tenant string, q *Query, req *RangeRequest) (*RangeResult, error) {
+	pipeline := q.Pipeline
+	if len(pipeline) == 0 {
+		pipeline = Pipeline{Filter{}}
+	}
+	pl := newPlan(pipeline)
+	result := &RangeResult{}
+	var aggregators []*aggregator
+	newAggregator := func() *aggregator {
+		a := newAggregator(q.Metrics, req, e.limits)
+		aggregators = append(aggregators, a)
+		return a
+	}
+	var err error
+	if pl.isSingle && !metricsNeedTree(q.Metrics) {
+		result.Stats, err = e.scanMetrics(ctx, tenant, pl, q.Metrics, req, newAggregator)
+	} else {
+		result.Stats, err = e.fetchMetrics(ctx, tenant, pl, pipeline, q.Metrics, req, newAggregator())
+	}
+	if err != nil {
+		return nil, err
+	}
+	for len(aggregators) > 1 {
+		last := len(aggregators) - 1
+		aggregators[0].merge(aggregators[last])
+		aggregators = aggregators[:last]
+	}
+	if len(aggregators) == 0 {
+		newAggregator()
+	}
+	if aggregators[0].overflow {
+		return nil, fault.New(fault.Unprocessable, "query gives more than %d series; group by less", e.limits.Series)
+	}
+	result.Series = aggregators[0].series()
+	return result, nil
+}
+
+func metricsNeedTree(m *Metrics) bool {
+	if m.Of != nil && needsTree(m.Of) || m.Compare != nil && needsTree(m.Compare.Selection.Expr) {
+		return true
+	}
+	return slices.ContainsFunc(m.By, FieldRef.needsTree)
+}
+
+// metricsFields adds the fields that a function reads; nil means all.
+func metricsFields(base []traces.Field, m *Metrics) []traces.Field {
+	if m.Func == "compare" {
+		return nil
+	}
+	fields := fieldSet{list: append([]traces.Field(nil), base...)}
+	fields.addExpr(m.Of)
+	for _, by := range m.By {
+		fields.addRef(by)
+	}
+	return orNone(fields.list)
+}
+
+// scanMetrics aggregates spans as the store finds them.
+func (e *Engine) scanMetrics(ctx context.Context, tenant string, pl *plan, m *Metrics, req *RangeRequest, newAggregator func() *aggregator) (traces.Stats, error) {
+	q := traces.SpanQuery{From: req.From, To: req.To, ByStart: true, Filter: pl.filter, Fields: metricsFields(pl.fields, m)}
+	return e.store.Scan(ctx, tenant, q, func() traces.Visitor {
+		a := newAggregator()
+		return func(spans []traces.Span) error {
+			for i := range spans {
+				if s := (spanAt{span: &spans[i]}); s.holds(pl.single) {
+					a.observe(s)
+				}
+			}
+			if a.overflow {
+				return traces.ErrStop
+			}
+			return nil
+		}
+	})
+}
+
+// fetchMetrics evaluates whole traces, and aggregates the spans that come out.
+func (e *Engine) fetchMetrics(ctx context.Context, tenant string, pl *plan, pipeline Pipeline, m *Metrics, req *RangeRequest, a *aggregator) (traces.Stats, error) {
+	list, stats, err := e.scanCandidates(ctx, tenant, pl, req.From, req.To)
+	if err != nil {
+		return stats, err
+	}
+	fields := metricsFields(pl.evaluate, m)
+	for len(list) > 0 && !a.overflow {
+		n := min(maxFetch, len(list))
+		trees, more, err := e.fetch(ctx, tenant, list[:n], fields, req.From, req.To)
+		stats.Add(more)
+		if err != nil {
+			return stats, err
+		}
+		list = list[n:]
+		for _, tree := range trees {
+			if tree == nil {
+				continue
+			}
+			ev := evaluator{tree: tree, from: req.From, to: req.To}
+			var spans positions
+			for _, set := range ev.run(pipeline) {
+				spans = union(spans, set.spans)
+			}
+			for _, p := range spans {
+				if start := tree.Spans[p].Start; start >= req.From && start < req.To {
+					a.observe(at(tree, p))
+				}
+			}
+		}
+	}
+	return stats, nil
+}

@@ -1,0 +1,307 @@
+package traceql
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+
+	"belfry/internal/fault"
+	"belfry/traces"
+)
+
+// SearchRequest asks for the traces that a query matches, the newest first.
+type SearchRequest struct {
+	Query       *Query
+	From, To    int64   // nanoseconds; spans that belong to [From, To) are looked at
+	Limit       int     // traces; 20 if 0
+	SpansPerSet int     // matched spans shown of each spanset; 3 if 0
+	After       *Cursor // only traces behind this one
+}
+
+// Cursor is a trace's place in the order of a search: by the start of its newest
+// span that the search looked at. It stays good while spans arrive.
+type Cursor struct {
+	Anchor int64
+	ID     traces.TraceID
+}
+
+// String returns the cursor as text for a URL.
+func (c Cursor) String() string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(c.Anchor))
+	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
+}
+
+// ParseCursor reads what String wrote.
+func ParseCursor(s string) (*Cursor, error) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 24 {
+		return nil, fault.Invalidf("%q is not a cursor", s)
+	}
+	c := &Cursor{Anchor: int64(binary.BigEndian.Uint64(b))}
+	copy(c.ID[:], b[8:])
+	return c, nil
+}
+
+// SearchResult holds the traces found.
+type SearchResult struct {
+	Traces    []Summary
+	Next      *Cursor // to go on with; nil if there is no more
+	Inspected int     // whole traces that were evaluated
+	Stats     traces.Stats
+}
+
+// Summary describes a trace that matched.
+type Summary struct {
+	ID          traces.TraceID
+	RootService string // of the root span, or of the first span where the root is missing
+	RootName    string
+	RootMissing bool
+	Start       int64
+	Duration    int64
+	SpanSets    []SpanSet
+	Services    map[string]ServiceStats
+	Cursor      Cursor
+}
+
+// ServiceStats count a service's spans in a trace.
+type ServiceStats struct{ Spans, Errors int }
+
+// SpanSet is a set of matched spans.
+type SpanSet struct {
+	Matched    int // spans in the set
+	Spans      []MatchedSpan
+	Attributes []traces.Attribute // groups and aggregates
+}
+
+// MatchedSpan is a span that matched, with the fields that the query mentions.
+type MatchedSpan struct {
+	ID         traces.SpanID
+	Name       string
+	Start      int64
+	Duration   int64
+	Attributes []traces.Attribute
+}
+
+// search is one search under way.
+type search struct {
+	*Engine
+	tenant string
+	req    SearchRequest
+	plan   *plan
+	fields []traces.Field
+	output []FieldRef
+	result SearchResult
+}
+
+// Search returns the traces that a query matches.
+func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (*SearchResult, error) {
+	if err := checkRange(req.From, req.To); err != nil {
+		return nil, err
+	}
+	if req.Query.Metrics != nil || req.Query.Math != nil {
+		return nil, fault.Invalidf("a metrics query gives series, not traces: %s", req.Query)
+	}
+	if req.Limit <= 0 {
+		req.Limit = 20
+	}
+	if req.SpansPerSet <= 0 {
+		req.SpansPerSet = 3
+	}
+	req.Limit, req.SpansPerSet = min(req.Limit, e.limits.Traces), min(req.SpansPerSet, e.limits.SpansPerSet)
+	s := &search{Engine: e, tenant: tenant, req: req, plan: newPlan(req.Query.Pipeline), output: outputFields(req.Query.Pipeline)}
+	fields := fieldSet{list: append([]traces.Field(nil), s.plan.evaluate...)}
+	fields.add(traces.Intrinsic(traces.Name))
+	fields.add(traces.Intrinsic(traces.StatusField))
+	fields.add(traces.ServiceName())
+	for _, f := range s.plan.fields {
+		fields.add(f)
+	}
+	s.fields = fields.list
+	var err error
+	if len(s.plan.leaves) == 1 {
+		err = s.stream(ctx)
+	} else {
+		err = s.scan(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &s.result, nil
+}
+
+func (s *search) full() bool { return len(s.result.Traces) > s.req.Limit }
+
+// finish cuts the one trace more that was looked for to know whether there is more.
+func (s *search) finish() {
+	if s.full() {
+		s.result.Traces = s.result.Traces[:s.req.Limit]
+		next := s.result.Traces[s.req.Limit-1].Cursor
+		s.result.Next = &next
+	}
+}
+
+// stream looks at spans from the newest on, and stops when it has enough.
+func (s *search) stream(ctx context.Context) error {
+	q := traces.SpanQuery{From: s.req.From, To: s.req.To, Filter: s.plan.filter, Fields: orNone(s.plan.fields)}
+	if s.req.After != nil && s.req.After.Anchor < q.To {
+		q.To = s.req.After.Anchor + 1
+	}
+	if q.To <= q.From && s.req.After != nil {
+		q.From = min(q.From, q.To-1)
+	}
+	known := map[traces.TraceID]struct{}{}
+	var pending []candidate
+	batch := min(max(s.req.Limit+1, 16), maxFetch)
+	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
+		for i := range spans {
+			span := &spans[i]
+			if _, seen := known[span.TraceID]; seen || s.plan.isSingle && !(spanAt{span: span}).holds(s.plan.single) {
+				continue
+			}
+			if len(known) >= s.limits.Candidates {
+				s.result.Stats.Cut = cutCandidates
+				return traces.ErrStop
+			}
+			known[span.TraceID] = struct{}{}
+			pending = append(pending, candidate{id: span.TraceID, anchor: span.Start})
+			if len(pending) < batch {
+				continue
+			}
+			if err := s.evaluate(ctx, pending); err != nil {
+				return err
+			}
+			pending, batch = pending[:0], min(batch*2, maxFetch)
+			if s.full() {
+				return traces.ErrStop
+			}
+		}
+		return nil
+	})
+	s.result.Stats.Add(stats)
+	if err == nil && !s.full() {
+		err = s.evaluate(ctx, pending)
+	}
+	s.finish()
+	return err
+}
+
+// scan finds all candidates first: which traces hold spans for all sides of an
+// operator is not known before.
+func (s *search) scan(ctx context.Context) error {
+	list, stats, err := s.scanCandidates(ctx, s.tenant, s.plan, s.req.From, s.req.To)
+	s.result.Stats.Add(stats)
+	if err != nil {
+		return err
+	}
+	for batch := min(max(s.req.Limit+1, 16), maxFetch); len(list) > 0 && !s.full(); batch = min(batch*2, maxFetch) {
+		n := min(batch, len(list))
+		if err := s.evaluate(ctx, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	s.finish()
+	return nil
+}
+
+// evaluate fetches candidates and adds those that match to the result.
+func (s *search) evaluate(ctx context.Context, list []candidate) error {
+	sortCandidates(list)
+	if s.req.After != nil {
+		kept := list[:0]
+		for _, c := range list {
+			if compareAnchors(c.anchor, c.id, s.req.After.Anchor, s.req.After.ID) > 0 {
+				kept = append(kept, c)
+			}
+		}
+		list = kept
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	trees, stats, err := s.fetch(ctx, s.tenant, list, s.fields, s.req.From, s.req.To)
+	s.result.Stats.Add(stats)
+	if err != nil {
+		return err
+	}
+	for i, tree := range trees {
+		if s.full() {
+			return nil
+		}
+		if tree == nil || s.shownBefore(tree) {
+			continue
+		}
+		s.result.Inspected++
+		ev := evaluator{tree: tree, from: s.req.From, to: s.req.To}
+		if sets := ev.run(s.req.Query.Pipeline); len(sets) > 0 {
+			summary := s.summarize(tree, sets)
+			summary.Cursor = Cursor{list[i].anchor, list[i].id}
+			s.result.Traces = append(s.result.Traces, summary)
+		}
+	}
+	return nil
+}
+
+// shownBefore reports whether the trace has its place before the cursor: a page
+// looks at spans behind the cursor only, and may meet traces of earlier pages.
+func (s *search) shownBefore(tree *traces.Tree) bool {
+	if s.req.After == nil {
+		return false
+	}
+	for i := len(tree.Spans) - 1; i >= 0; i-- {
+		span := &tree.Spans[i]
+		if !span.Overlaps(s.req.From, s.req.To) || !traces.Match(s.plan.filter, span) {
+			continue
+		}
+		if s.plan.isSingle && !(spanAt{span: span}).holds(s.plan.single) {
+			continue
+		}
+		return compareAnchors(span.Start, span.TraceID, s.req.After.Anchor, s.req.After.ID) <= 0
+	}
+	return false
+}
+
+func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {
+	top := &tree.Spans[tree.Top()]
+	out := Summary{
+		ID: top.TraceID, RootService: top.Resource.Service(), RootName: top.Name, RootMissing: tree.Root < 0,
+		Start: tree.Start, Duration: tree.Duration(), Services: map[string]ServiceStats{},
+	}
+	for i := range tree.Spans {
+		service := tree.Spans[i].Resource.Service()
+		stats := out.Services[service]
+		stats.Spans++
+		if tree.Spans[i].Status == traces.StatusError {
+			stats.Errors++
+		}
+		out.Services[service] = stats
+	}
+	for _, set := range sets {
+		shown := SpanSet{Matched: len(set.spans), Attributes: set.attributes}
+		for _, p := range set.spans[:min(len(set.spans), s.req.SpansPerSet)] {
+			shown.Spans = append(shown.Spans, s.matched(tree, p))
+		}
+		out.SpanSets = append(out.SpanSets, shown)
+	}
+	return out
+}
+
+func (s *search) matched(tree *traces.Tree, p int32) MatchedSpan {
+	span := &tree.Spans[p]
+	m := MatchedSpan{ID: span.ID, Name: span.Name, Start: span.Start, Duration: span.Duration}
+	for _, ref := range s.output {
+		if v := at(tree, p).field(ref); v.Type != TypeNil {
+			m.Attributes = append(m.Attributes, traces.Attribute{Key: outputKey(ref), Value: v.Output()})
+		}
+	}
+	return m
+}
+
+// outputKey is how clients expect a field to be called in an answer: attributes
+// by their bare name, which is what they print.
+func outputKey(ref FieldRef) string {
+	if ref.Field.Scope == traces.ScopeIntrinsic || ref.Parent {
+		return ref.String()
+	}
+	return ref.Field.Name
+}
