@@ -65,7 +65,10 @@ type Engine struct {
 	metrics *metrics
 	state   *stateFile
 	grace   *grace
+	health  *health
 	specs   atomic.Pointer[map[specKey]spec]
+
+	resendDelay time.Duration // of the configuration that the engine was made with
 
 	mu      sync.Mutex // serializes Start, Reload and Shutdown
 	config  Config
@@ -105,7 +108,8 @@ func New(o Options) (*Engine, error) {
 		opts: o, logger: o.Logger, config: o.Config,
 		parser:  parser.NewParser(parser.Options{}),
 		metrics: newMetrics(o.Registerer),
-		grace:   newGrace(),
+		grace:   newGrace(), health: newHealth(),
+		resendDelay: time.Duration(o.Config.ResendDelay),
 	}
 	e.loader = &loader{files: files, parser: e.parser}
 	specs, err := e.loader.specs()
@@ -154,7 +158,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		Metrics:         e.metrics.groups,
 		OutageTolerance: time.Duration(e.config.OutageTolerance),
 		ForGracePeriod:  forGrace,
-		ResendDelay:     time.Duration(e.config.ResendDelay),
+		ResendDelay:     e.resendDelay,
 		GroupLoader:     e.loader,
 		// Prometheus' own controller walks syntax trees and knows PromQL's nodes
 		// only. Without knowledge of dependencies a group evaluates in order.
@@ -229,6 +233,9 @@ func (e *Engine) Reload(c Config) error {
 	}
 	e.specs.Store(&specs)
 	e.config = c
+	if e.manager != nil {
+		e.health.retain(e.liveGroups())
+	}
 	e.state.touch()
 	return nil
 }
@@ -311,7 +318,8 @@ type groupInContext struct{}
 // iterate is one evaluation of a group.
 func (e *Engine) iterate(ctx context.Context, g *promrules.Group, at time.Time) {
 	promrules.DefaultEvalIterationFunc(context.WithValue(ctx, groupInContext{}, g), g, at)
-	e.state.capture(g)
+	e.afterEvaluation(ctx, g, at)
+	e.state.capture(g, !e.health.get(promrules.GroupKey(g.File(), g.Name())).since.IsZero())
 }
 
 // query evaluates an expression for a rule, or for a template of a rule.
@@ -372,10 +380,7 @@ func (e *Engine) notify(ctx context.Context, expr string, alerts ...*promrules.A
 	for i, a := range alerts {
 		out[i] = e.outgoing(t, expr, a)
 	}
-	if err := e.opts.Sender.Send(ctx, out...); err != nil {
-		e.metrics.sendFailures.Add(float64(len(out)))
-		e.logger.Error("alerts were not taken by the router", "alerts", len(out), "err", err)
-	}
+	e.send(ctx, out...)
 }
 
 // outgoing turns a rule's alert into the router's.
@@ -391,12 +396,6 @@ func (e *Engine) outgoing(t Type, expr string, a *promrules.Alert) *alert.Alert 
 		EndsAt:       ends,
 		GeneratorURL: strings.TrimSuffix(e.opts.ExternalURL.String(), "/") + e.opts.LinkTo(t, expr),
 	}}
-}
-
-func labelSet(ls labels.Labels) model.LabelSet {
-	out := make(model.LabelSet, ls.Len())
-	ls.Range(func(l labels.Label) { out[model.LabelName(l.Name)] = model.LabelValue(l.Value) })
-	return out
 }
 
 func defaultLink(t Type, expr string) string {

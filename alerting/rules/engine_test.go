@@ -177,6 +177,12 @@ func (l *fakeLanguage) Query(_ context.Context, expr string, at time.Time) (prom
 	return out, nil
 }
 
+func (l *fakeLanguage) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
 func (l *fakeLanguage) answer(expr string, vec ...promql.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -436,15 +442,37 @@ func TestRecover(t *testing.T) {
 	})
 }
 
-func TestFailingQueryShows(t *testing.T) {
+func TestFailingRuleKeepsItsAlertsAndRaisesOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}]}]")
-		b.logs.err = errors.New("scanned over the limit")
+		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}, {alert: Fine, type: metrics, expr: 'up'}]}]")
+		b.logs.answer(`count({})`, sample(4, "app", "x"))
 		b.start()
 		time.Sleep(11 * time.Second)
+		require.Nil(t, b.last(GroupFailing))
+		b.logs.fail(errors.New("scanned over the limit"))
+		time.Sleep(21 * time.Second)
 		r := b.engine.AlertingRules()[0]
 		require.Equal(t, promrules.HealthBad, r.Health())
 		require.ErrorContains(t, r.LastError(), "scanned over the limit")
+		require.Nil(t, b.last(GroupFailing), "two failures may be an accident")
+
+		time.Sleep(20 * time.Minute)
+		require.False(t, b.last("A").Resolved(), "not being able to look is not a recovery")
+		failing := b.last(GroupFailing)
+		require.NotNil(t, failing)
+		require.False(t, failing.Resolved())
+		require.Equal(t, model.LabelSet{
+			"alertname": GroupFailing, "rule_group": "g", "rule_file": model.LabelValue(filepath.Join(b.dir, "rules.yaml")),
+		}, failing.Labels)
+		require.Equal(t, `1 of 2 rules of group "g" cannot be evaluated: rule "A": scanned over the limit`, string(failing.Annotations["summary"]))
+
+		b.stop()
+		b.forget()
+		b.logs.fail(nil)
+		b.start()
+		time.Sleep(11 * time.Second)
+		require.True(t, b.last(GroupFailing).Resolved(), "although the engine that raised it is gone")
+		require.False(t, b.last("A").Resolved())
 		b.stop()
 	})
 }

@@ -39,19 +39,18 @@ func (e *Engine) restore(ctx context.Context, saved *savedState, now time.Time) 
 			restored += n
 			firing = append(firing, alerts...)
 		}
-		e.state.capture(g)
+		if sg.Failing {
+			e.health.set(promrules.GroupKey(g.File(), g.Name()), groupHealth{failures: failuresToAlert, since: saved.at})
+		}
+		e.state.capture(g, sg.Failing)
 	}
 	e.metrics.restored.Set(float64(restored))
 	e.metrics.dropped.Set(float64(total - restored))
 	if total > 0 {
 		e.logger.Info("alert state restored", "alerts", restored, "not_restored", total-restored, "downtime", now.Sub(saved.at))
 	}
-	if len(firing) == 0 {
-		return
-	}
-	if err := e.opts.Sender.Send(ctx, firing...); err != nil {
-		e.metrics.sendFailures.Add(float64(len(firing)))
-		e.logger.Error("restored alerts were not taken by the router", "alerts", len(firing), "err", err)
+	if len(firing) > 0 {
+		e.send(ctx, firing...)
 	}
 }
 
@@ -86,7 +85,7 @@ func (e *Engine) restoreRule(ctx context.Context, g *promrules.Group, rule *prom
 		return 0, nil
 	}
 	s, _ := e.spec(promrules.GroupKey(g.File(), g.Name()), rule.Name(), rule.Query().String())
-	ends := now.Add(4 * max(g.Interval(), time.Duration(e.config.ResendDelay)))
+	ends := now.Add(e.validity(g))
 	var held []heldAlert
 	rule.ForEachActiveAlert(func(a *promrules.Alert) {
 		from, ok := byLabels[a.Labels.Hash()]

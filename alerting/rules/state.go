@@ -37,9 +37,10 @@ const (
 
 // savedGroup is one further line of the state file: the alerts of a group.
 type savedGroup struct {
-	File  string      `json:"file"`
-	Name  string      `json:"name"`
-	Rules []savedRule `json:"rules"`
+	File    string      `json:"file"`
+	Name    string      `json:"name"`
+	Failing bool        `json:"failing,omitzero"` // GroupFailing is raised
+	Rules   []savedRule `json:"rules"`
 }
 
 // savedRule is found again by its name and labels, and by its place among the
@@ -118,19 +119,22 @@ func (s *stateFile) touch() {
 }
 
 // capture takes the alerts of a group after an evaluation.
-func (s *stateFile) capture(g *promrules.Group) {
+func (s *stateFile) capture(g *promrules.Group, failing bool) {
 	if s == nil {
 		return
 	}
 	key := promrules.GroupKey(g.File(), g.Name())
 	sum := groupSum(g)
+	if failing {
+		sum = ^sum
+	}
 	s.mu.Lock()
 	same := s.sums[key] == sum
 	s.mu.Unlock()
 	if same {
 		return
 	}
-	saved := savedGroup{File: g.File(), Name: g.Name()}
+	saved := savedGroup{File: g.File(), Name: g.Name(), Failing: failing}
 	for _, r := range g.Rules() {
 		ar, ok := r.(*promrules.AlertingRule)
 		if !ok {
