@@ -213,3 +213,25 @@ service: {pipelines: {traces: {exporters: [belfry, spanmetrics]}, metrics/spans:
 		})
 	}
 }
+
+func TestExposed(t *testing.T) {
+	t.Setenv("BELFRY_TEST_ENDPOINT", "0.0.0.0:4318")
+	got, err := Exposed(t.Context(), parse(t, `
+receivers:
+	otlp: {protocols: {grpc: {endpoint: ":4317", tls: {cert_file: a, key_file: b}}, http: {endpoint: "${env:BELFRY_TEST_ENDPOINT}"}}}
+	syslog: {tcp: {listen_address: "10.0.0.1:514"}, protocol: rfc5424}
+	statsd: {endpoint: "localhost:8125"}
+	zipkin: {endpoint: "0.0.0.0:9411"}
+	fluentforward: {endpoint: "unix:///run/fluent.sock"}
+service: {pipelines: {logs: {receivers: [otlp, syslog, fluentforward]}, metrics: {receivers: [otlp, statsd]}}}
+`))
+	require.NoError(t, err)
+	require.Equal(t, []Exposure{
+		{"receivers.otlp.protocols.http.endpoint", "0.0.0.0:4318"},
+		{"receivers.syslog.tcp.listen_address", "10.0.0.1:514"},
+	}, got, "with TLS, on loopback, in no pipeline, and on a socket it is not")
+
+	got, err = Exposed(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, got)
+}

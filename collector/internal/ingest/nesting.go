@@ -12,6 +12,9 @@ import (
 // could hold three million levels.
 const MaxNesting = 64
 
+// levelSize is the least number of bytes that one level takes in protobuf.
+const levelSize = 4
+
 // maxJSONNesting allows what MaxNesting allows: a map in a map opens four
 // brackets in JSON, and the way down to an attribute about a dozen.
 const maxJSONNesting = 4*MaxNesting + 16
@@ -94,7 +97,16 @@ func (m *message) checkNesting(body []byte, depth int) error {
 			return errNesting
 		}
 	}
+	enough := levelSize * (MaxNesting - depth)
 	for len(body) > 0 {
+		// The usual field, skipped without a call: a tag and a length of one byte
+		// each, and too short to matter.
+		if len(body) >= 2 && body[0]&0x87 == byte(protowire.BytesType) && body[1] < 0x80 {
+			if n := int(body[1]); n < enough && n+2 <= len(body) {
+				body = body[n+2:]
+				continue
+			}
+		}
 		field, wireType, n := protowire.ConsumeTag(body)
 		if n < 0 {
 			return malformed(n)
@@ -116,6 +128,12 @@ func (m *message) checkNesting(body []byte, depth int) error {
 			return malformed(n)
 		}
 		body = body[n:]
+		// A level takes two tags and two lengths: what is shorter than the levels
+		// that are left to the limit cannot reach it. That is nearly everything,
+		// and makes the check cheap.
+		if len(content) < enough {
+			continue
+		}
 		if int(field) < len(m.fields) && m.fields[field] != nil {
 			if err := m.fields[field].checkNesting(content, depth); err != nil {
 				return err
