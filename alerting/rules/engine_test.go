@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -272,6 +274,19 @@ func TestThreeSignals(t *testing.T) {
 			`SlowCheckout { name = "checkout" } | quantile_over_time(duration, .99) > 2s`: Traces,
 		}, got)
 
+		require.Len(t, b.engine.List(""), 3)
+		traces := b.engine.List(Traces)
+		require.Len(t, traces, 1)
+		require.Equal(t, "SlowCheckout", traces[0].Rules[0].Name)
+		require.Equal(t, "firing", traces[0].Rules[0].State)
+		answer := httptest.NewRecorder()
+		b.engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/?type=logs", nil))
+		require.Contains(t, answer.Body.String(), `"type":"logs","name":"Panics"`)
+		require.NotContains(t, answer.Body.String(), "AlsoMetrics")
+		answer = httptest.NewRecorder()
+		b.engine.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/?type=profiles", nil))
+		require.Equal(t, http.StatusBadRequest, answer.Code)
+
 		b.logs.answer(`sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0`)
 		time.Sleep(11 * time.Second)
 		require.True(t, b.last("Panics").Resolved())
@@ -438,6 +453,12 @@ func TestRecover(t *testing.T) {
 		feed(60)
 		require.Empty(t, b.states("Hot"))
 		require.True(t, b.last("Hot").Resolved())
+
+		feed(95)
+		feed(80)
+		require.Equal(t, []string{"firing"}, b.states("Hot"))
+		time.Sleep(6 * time.Minute) // over the lookback
+		require.Empty(t, b.states("Hot"), "what is gone altogether does not fire forever")
 		b.stop()
 	})
 }
@@ -521,6 +542,18 @@ func TestStateOfRemovedGroupsIsForgotten(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{promrules.GroupKey(filepath.Join(b.dir, "rules.yaml"), "g")}, slices.Collect(maps.Keys(st.groups)))
 	})
+}
+
+func TestOperand(t *testing.T) {
+	l := promQL{parser: parser.NewParser(parser.Options{})}
+	for expr, want := range map[string]string{
+		"a < 70": "a", "(70 > sum by (x) (rate(a[5m])))": "sum by (x) (rate(a[5m]))",
+		"a < b": "", "a < bool 1": "", "a": "", "1 < bool 2": "", "a(": "", "a and b < 3": "",
+	} {
+		got, ok := l.Operand(expr)
+		require.Equal(t, want, got, expr)
+		require.Equal(t, want != "", ok, expr)
+	}
 }
 
 func TestNewNeedsItsParts(t *testing.T) {

@@ -54,7 +54,8 @@ func (id *identity) set(vec promql.Vector) map[uint64]struct{} {
 }
 
 // unrecovered returns samples for the alerts of rule that fire, are not in vec
-// any more, and for whose labels the recover expression returns nothing.
+// any more, and for whose labels the recover expression returns nothing. Where
+// the language can tell, alerts whose series is gone altogether are let go.
 func unrecovered(ctx context.Context, lang Language, expr string, rule *promrules.AlertingRule, vec promql.Vector, at time.Time) (promql.Vector, error) {
 	id := newIdentity(rule)
 	there := id.set(vec)
@@ -72,9 +73,22 @@ func unrecovered(ctx context.Context, lang Language, expr string, rule *promrule
 		return nil, err
 	}
 	recovered := id.set(res)
+	var operand map[uint64]struct{}
+	if t, ok := lang.(Thresholder); ok {
+		if of, ok := t.Operand(expr); ok {
+			res, err := lang.Query(ctx, of, at)
+			if err != nil {
+				return nil, err
+			}
+			operand = id.set(res)
+		}
+	}
 	var out promql.Vector
 	for _, h := range gone {
-		if _, ok := recovered[id.of(h.labels)]; !ok {
+		key := id.of(h.labels)
+		_, done := recovered[key]
+		_, exists := operand[key]
+		if !done && (exists || operand == nil) {
 			out = append(out, h.sample(at))
 		}
 	}
