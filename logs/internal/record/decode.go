@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"belfry/internal/fault"
@@ -207,6 +208,8 @@ func AppendText(dst []byte, v *otlpwire.AnyValue) ([]byte, error) {
 		return dst, nil
 	case otlpwire.KindString:
 		return append(dst, otlpwire.Text(v.Raw, nil)...), nil
+	case otlpwire.KindDouble:
+		return strconv.AppendFloat(dst, v.Double(), 'g', -1, 64), nil
 	case otlpwire.KindBytes:
 		at := len(dst)
 		dst, err := v.AppendJSON(dst)
