@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +15,6 @@ import (
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/marker"
 	"github.com/prometheus/alertmanager/silence"
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/common/model"
 
 	"belfry/internal/fault"
@@ -59,8 +60,10 @@ type SilenceExplanation struct {
 
 // ExplainConfig explains by a configuration alone: no silences, no other alerts.
 func ExplainConfig(c *amconfig.Config, labels model.LabelSet, at time.Time) (*Explanation, error) {
-	run := &routing{config: c, routes: dispatch.NewRoute(c.Route, nil), intervals: timeIntervals(c)}
-	run.intervener = timeinterval.NewIntervener(run.intervals)
+	run, err := build(c, url.URL{}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, fmt.Errorf("router: %w", err)
+	}
 	return run.explain(labels, at)
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -32,6 +33,7 @@ type journal struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64 // of the whole records in file
+	synced int64 // how much of it is on the disk
 	failed error // of the last append
 }
 
@@ -63,8 +65,40 @@ func (j *journal) open() error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	j.file, j.size = f, fi.Size()
+	j.file, j.size, j.synced = f, fi.Size(), fi.Size()
 	return nil
+}
+
+// syncInterval is how long a record may be with the kernel only.
+const syncInterval = time.Second
+
+// run makes records durable, until stop is closed.
+func (j *journal) run(stop <-chan struct{}) {
+	tick := time.NewTicker(syncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			j.sync()
+		}
+	}
+}
+
+func (j *journal) sync() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil || j.synced == j.size {
+		return
+	}
+	if err := j.file.Sync(); err != nil {
+		j.errors.Inc()
+		j.failed = err
+		j.logger.Error("journal sync failed", "path", j.path, "err", err)
+		return
+	}
+	j.synced = j.size
 }
 
 // replay merges all whole records of a file and cuts it after the last.

@@ -189,6 +189,8 @@ func (r *Router) Start(context.Context) error {
 		return fmt.Errorf("router: %w", err)
 	}
 	r.swap(next)
+	r.maintenance.Go(func() { r.silenceJournal.run(r.stop) })
+	r.maintenance.Go(func() { r.nflogJournal.run(r.stop) })
 	interval := time.Duration(r.opts.Config.MaintenanceInterval)
 	r.maintenance.Go(func() {
 		r.silences.Maintenance(interval, r.path(silencesFile), r.stop, func() (int64, error) {

@@ -420,6 +420,12 @@ func TestDefaultConfigurationTellsTheEscalator(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, ex.Routes, 1)
 	require.Equal(t, DefaultReceiver, ex.Routes[0].Receiver)
-	_, err = ExplainConfig(c, model.LabelSet{}, time.Now())
+	c = parse(t, "route: {receiver: x}\nreceivers: [{name: x, webhook_configs: [{url: 'http://127.0.0.1:1'}]}]")
+	ex, err = ExplainConfig(c, labelsOf("alertname=A"), time.Now())
+	require.NoError(t, err)
+	require.Equal(t, []string{"webhook[0]"}, ex.Routes[0].Integrations)
+	c.Receivers[0].WebhookConfigs[0].HTTPConfig.TLSConfig.CAFile = "/none"
+	require.ErrorContains(t, Check(c), `receiver "x"`)
+	_, err = ExplainConfig(parse(t, simple), model.LabelSet{}, time.Now())
 	require.ErrorContains(t, err, "at least one label")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/alertmanager/alert"
@@ -30,11 +31,21 @@ type routing struct {
 
 // build makes a routing that does not run yet.
 func (r *Router) build(c *amconfig.Config) (*routing, error) {
+	return build(c, *r.opts.ExternalURL, r.opts.Escalator, r.logger)
+}
+
+// Check reports what only shows when receivers and templates are made, beyond
+// what Load reports: it makes them, and sends nothing.
+func Check(c *amconfig.Config) error {
+	_, err := build(c, url.URL{}, nil, slog.New(slog.DiscardHandler))
+	return err
+}
+
+func build(c *amconfig.Config, external url.URL, escalator Escalator, logger *slog.Logger) (*routing, error) {
 	tmpl, err := template.FromGlobs(c.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
-	external := *r.opts.ExternalURL
 	tmpl.ExternalURL = &external
 
 	run := &routing{
@@ -50,12 +61,12 @@ func (r *Router) build(c *amconfig.Config) (*routing, error) {
 		if !used[rc.Name] {
 			continue
 		}
-		list, err := receiver.BuildReceiverIntegrations(rc, tmpl, r.logger)
+		list, err := receiver.BuildReceiverIntegrations(rc, tmpl, logger)
 		if err != nil {
 			return nil, fmt.Errorf("receiver %q: %w", rc.Name, err)
 		}
-		if r.opts.Escalator != nil {
-			e := escalation{escalator: r.opts.Escalator, externalURL: &external}
+		if escalator != nil {
+			e := escalation{escalator: escalator, externalURL: &external}
 			list = append(list, notify.NewIntegration(e, e, integrationName, 0, rc.Name))
 		}
 		run.receivers[rc.Name] = list
