@@ -1,12 +1,50 @@
 package columnar
 
-import "iter"
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"sort"
+)
 
 // Block is the selected rows of one block, in the block's order: by (stream,
-// time) for blocks on disk, by arrival for blocks in memory. Row numbers run from 0 to Len()-1 over the selected
-// rows. It is not safe for concurrent use.
+// time) for blocks on disk, by arrival for blocks in memory. Row numbers run
+// from 0 to Len()-1 over the selected rows. It is not safe for concurrent use.
 type Block struct {
+	view  *blockView
+	sel   []uint32 // rows of the block; nil: all
 	times []int64
+	runs  []streamRun // over selected rows
+	cols  map[ColumnKey]*Vector
+}
+
+// fill makes b the rows sel of view, whose head has been read.
+func (b *Block) fill(view *blockView, sel []uint32) {
+	b.view, b.sel = view, sel
+	b.runs = b.runs[:0]
+	clear(b.cols)
+	if sel == nil {
+		b.times = b.times[:0]
+		for _, t := range view.times {
+			b.times = append(b.times, int64(t))
+		}
+		b.runs = append(b.runs, view.runs...)
+		return
+	}
+	b.times = b.times[:0]
+	run := 0
+	for i, row := range sel {
+		b.times = append(b.times, int64(view.times[row]))
+		for int(row) >= view.runs[run].end {
+			run++
+		}
+		r := view.runs[run]
+		if n := len(b.runs); n > 0 && b.runs[n-1].stream == r.stream {
+			b.runs[n-1].end = i + 1
+			continue
+		}
+		b.runs = append(b.runs, streamRun{r.stream, i, i + 1})
+	}
 }
 
 // Len returns the number of selected rows.
@@ -16,19 +54,62 @@ func (b *Block) Len() int { return len(b.times) }
 func (b *Block) Times() []int64 { return b.times }
 
 // Stream returns the stream of row i.
-func (b *Block) Stream(i int) *Stream { return nil }
+func (b *Block) Stream(i int) *Stream {
+	r := sort.Search(len(b.runs), func(r int) bool { return b.runs[r].end > i })
+	return &b.view.stream(b.runs[r].stream).Stream
+}
 
 // StreamRuns calls yield for each run of rows [start, end) of one stream, in
 // order: cheaper than Stream row by row.
 func (b *Block) StreamRuns() iter.Seq2[*Stream, [2]int] {
-	return func(func(*Stream, [2]int) bool) {}
+	return func(yield func(*Stream, [2]int) bool) {
+		for _, r := range b.runs {
+			if !yield(&b.view.stream(r.stream).Stream, [2]int{r.start, r.end}) {
+				return
+			}
+		}
+	}
 }
 
 // Columns returns the keys of all columns that have a value in the block,
-// perhaps in rows that are not selected. It is read-only.
-func (b *Block) Columns() ([]ColumnKey, error) { return nil, errNotReady }
+// perhaps in rows that are not selected, sorted by name, then kind.
+func (b *Block) Columns() ([]ColumnKey, error) {
+	keys := make([]ColumnKey, 0, len(b.view.cols))
+	for i := range b.view.cols {
+		if key := b.view.cols[i].key; key != overflowKey {
+			keys = append(keys, key)
+		}
+	}
+	over, err := b.view.overflowKeys(b.sel)
+	if err != nil {
+		return nil, err
+	}
+	keys = append(keys, over...)
+	slices.SortFunc(keys, compareKeys)
+	return slices.Compact(keys), nil
+}
+
+func compareKeys(a, b ColumnKey) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+}
 
 // Column returns one column of the selected rows; it reads and decodes it when
-// first asked. It returns nil if no row of the block has it. A damaged column is an
-// error, which the worker should return.
-func (b *Block) Column(key ColumnKey) (*Vector, error) { return nil, errNotReady }
+// first asked. It returns nil if no row of the block has it. A damaged column is
+// an error, which the worker should return.
+func (b *Block) Column(key ColumnKey) (*Vector, error) {
+	if v, ok := b.cols[key]; ok {
+		return v, nil
+	}
+	v, err := b.view.full(key, b.sel)
+	if err != nil {
+		return nil, err
+	}
+	if v != nil && b.sel != nil {
+		v = v.Gather(b.sel, b.view.io.Arena)
+	}
+	if b.cols == nil {
+		b.cols = map[ColumnKey]*Vector{}
+	}
+	b.cols[key] = v
+	return v, nil
+}

@@ -3,73 +3,387 @@ package columnar
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/encoding"
+	"belfry/internal/fault"
+	"belfry/internal/vfs"
+	"belfry/internal/wal"
 )
 
-var (
-	errNotReady = errors.New("columnar: not ready")
-
-	// ErrStop is returned by a Worker that has seen enough.
-	ErrStop = errors.New("columnar: stop the scan")
-)
+// ErrStop is returned by a Worker that has seen enough.
+var ErrStop = errors.New("columnar: stop the scan")
 
 // DB is an event engine: one signal, all tenants. It is safe for concurrent use.
-type DB struct{}
+type DB struct {
+	o       Options
+	fs      vfs.FS
+	log     *slog.Logger
+	now     func() time.Time
+	codec   *encoding.Codec
+	streams *streamCache
+	metrics *metrics
+	lock    io.Closer
+	wal     *wal.Log
 
-// AppendResult says what became of a payload's rows.
-type AppendResult struct {
-	Rows     int    // kept
-	Rejected int    // refused one by one
-	Reason   string // why, the most common reasons first; "" if none was
+	writers  sync.Pool     // of *RowWriter
+	work     chan struct{} // bounds the blocks that queries work on at once
+	manifest *manifest
+
+	// partMu is held while the set of parts changes, manifest and memory both;
+	// taken before manifest.mu and mu.
+	partMu  sync.Mutex
+	flushMu sync.Mutex // one flush at a time; taken before partMu
+
+	mu     sync.RWMutex
+	active *memTable
+	frozen []*memTable              // oldest first
+	parts  map[string][]*partHandle // by tenant, by seq
+
+	idMu   sync.Mutex
+	lastID uint64
+	seq    uint64
+
+	gateMu sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+
+	ctx         context.Context //nolint:containedctx // the life of the background tasks
+	cancel      context.CancelFunc
+	closing     chan struct{}
+	tasks       sync.WaitGroup
+	flushSignal chan struct{}
+	mergeSignal chan struct{}
+}
+
+func (o *Options) setDefaults() error {
+	if o.Dir == "" || o.Signal == "" || o.Decode == nil {
+		return errors.New("columnar: Dir, Signal and Decode are required")
+	}
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&o.FlushBytes, defaultFlushBytes)
+	def(&o.MaxFrozen, defaultMaxFrozen)
+	def(&o.BlockRows, defaultBlockRows)
+	def(&o.MaxColumns, defaultMaxColumns)
+	def(&o.MaxPayloadBytes, defaultMaxPayloadBytes)
+	def(&o.QueryConcurrency, runtime.GOMAXPROCS(0))
+	def(&o.MaxConcurrentWork, 2*runtime.GOMAXPROCS(0))
+	o.BlockRows = min(o.BlockRows, encoding.MaxRows)
+	if o.MergeConcurrency == 0 {
+		o.MergeConcurrency = 1
+	}
+	if o.FlushAge <= 0 {
+		o.FlushAge = defaultFlushAge
+	}
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = defaultSegmentBytes
+	}
+	if o.SyncInterval <= 0 {
+		o.SyncInterval = defaultSyncInterval
+	}
+	if o.FS == nil {
+		o.FS = vfs.OS{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	seen := map[ColumnKey]bool{}
+	for _, c := range o.Columns {
+		key := ColumnKey{c.Name, c.Kind}
+		if !c.Kind.Valid() || seen[key] || key == overflowKey {
+			return fmt.Errorf("columnar: column %q of kind %s is invalid or twice there", c.Name, c.Kind)
+		}
+		if c.Indexed && c.Kind != column.ID {
+			return fmt.Errorf("columnar: column %q of kind %s cannot be indexed", c.Name, c.Kind)
+		}
+		seen[key] = true
+	}
+	return nil
 }
 
 // Open opens the DB in o.Dir, creating it if there is none, and replays its log.
-func Open(o Options) (*DB, error) { return nil, errNotReady }
+func Open(o Options) (*DB, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	db := &DB{
+		o: o, fs: o.FS, log: o.Logger.With("signal", o.Signal), now: o.Now,
+		streams:     newStreamCache(),
+		work:        make(chan struct{}, o.MaxConcurrentWork),
+		active:      newMemTable(),
+		parts:       map[string][]*partHandle{},
+		closing:     make(chan struct{}),
+		flushSignal: make(chan struct{}, 1),
+		mergeSignal: make(chan struct{}, 1),
+	}
+	db.ctx, db.cancel = context.WithCancel(context.Background())
+	if err := db.open(); err != nil {
+		db.cancel()
+		db.releaseAll()
+		return nil, fmt.Errorf("columnar: open %s: %w", o.Dir, err)
+	}
+	db.tasks.Add(2)
+	go db.flusher()
+	go db.retainer()
+	for range o.MergeConcurrency {
+		db.tasks.Add(1)
+		go db.mergeWorker()
+	}
+	return db, nil
+}
+
+func (db *DB) open() error {
+	for _, dir := range []string{"", "parts", "wal"} {
+		if err := db.fs.MkdirAll(path.Join(db.o.Dir, dir)); err != nil {
+			return err
+		}
+	}
+	var err error
+	if db.lock, err = db.fs.Lock(path.Join(db.o.Dir, "LOCK")); err != nil {
+		return err
+	}
+	if db.codec, err = encoding.NewCodec(runtime.GOMAXPROCS(0)); err != nil {
+		return err
+	}
+	db.metrics = newMetrics(db.o.Signal)
+	files, err := db.partFiles()
+	if err != nil {
+		return err
+	}
+	if _, err := db.fs.Size(path.Join(db.o.Dir, manifestName)); errors.Is(err, fs.ErrNotExist) && len(files) > 0 {
+		return fmt.Errorf("there are %d parts but no manifest", len(files))
+	}
+	var dropped int64
+	if db.manifest, dropped, err = openManifest(db.fs, db.o.Dir); err != nil {
+		return err
+	}
+	if dropped > 0 {
+		db.log.Warn("columnar: torn end of the manifest cut", "bytes", dropped)
+	}
+	if err := db.openParts(files); err != nil {
+		return err
+	}
+	if err := db.replay(); err != nil {
+		return err
+	}
+	return db.metrics.register(db, db.o.Registerer)
+}
+
+// partFiles returns the names of all part files, relative to the directory.
+func (db *DB) partFiles() (map[string]bool, error) {
+	files := map[string]bool{}
+	list := func(dir string) ([]string, error) {
+		names, err := db.fs.List(path.Join(db.o.Dir, dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return names, err
+	}
+	tenants, err := list("parts")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tenants {
+		days, err := list(path.Join("parts", t))
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range days {
+			names, err := list(path.Join("parts", t, d))
+			if err != nil {
+				return nil, err
+			}
+			for _, n := range names {
+				if strings.HasSuffix(n, ".part") {
+					files[path.Join("parts", t, d, n)] = true
+				}
+			}
+		}
+	}
+	return files, nil
+}
+
+// openParts opens the manifest's parts, sets damaged ones aside, and removes
+// files that no manifest knows: what a crash left of a flush or a merge.
+func (db *DB) openParts(files map[string]bool) error {
+	infos := make([]partInfo, 0, len(db.manifest.parts))
+	for _, info := range db.manifest.parts {
+		infos = append(infos, info)
+	}
+	for _, info := range infos {
+		db.lastID = max(db.lastID, info.id)
+		db.seq = max(db.seq, info.seq)
+		present := files[info.name()]
+		delete(files, info.name())
+		h, err := db.openPart(info)
+		if err == nil {
+			db.swapParts([]*partHandle{h}, nil)
+			continue
+		}
+		if present && !isCorrupt(err) {
+			return err
+		}
+		db.metrics.quarantined.Inc()
+		db.log.Error("columnar: damaged part quarantined", "part", info.name(), "rows", info.rows, "error", err)
+		if err := db.manifest.commit(edit{remove: []uint64{info.id}}); err != nil {
+			return err
+		}
+		if present {
+			db.setAside(info)
+		}
+	}
+	for name := range files {
+		if id, err := strconv.ParseUint(strings.TrimSuffix(path.Base(name), ".part"), 16, 64); err == nil {
+			db.lastID = max(db.lastID, id)
+		}
+		db.log.Info("columnar: removing an unfinished part", "part", name)
+		if err := db.fs.Remove(path.Join(db.o.Dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replay opens the log and brings back the rows that no part has.
+func (db *DB) replay() error {
+	rows := 0
+	replay := func(r wal.Record, end wal.Position) error {
+		w := db.writer(r.Time)
+		err := db.decode(r.Payload, r.Time, w)
+		if err != nil {
+			// It was decoded once; if a release cannot any more, losing it
+			// loudly beats not starting.
+			db.log.Error("columnar: logged payload cannot be decoded", "tenant", r.Tenant, "bytes", len(r.Payload), "error", err)
+			return nil
+		}
+		rows += len(w.times)
+		db.mu.Lock()
+		db.active.publish(r.Tenant, w, &db.o, r.Time, end)
+		if db.active.bytes >= db.o.FlushBytes {
+			db.rotate()
+		}
+		frozen := len(db.frozen)
+		db.mu.Unlock()
+		db.putWriter(w)
+		if frozen > 0 {
+			return db.flushFrozen(db.ctx)
+		}
+		return nil
+	}
+	from := db.manifest.end
+	log, st, err := wal.Open(wal.Options{
+		FS: db.fs, Dir: path.Join(db.o.Dir, "wal"), SegmentBytes: db.o.SegmentBytes, SyncInterval: db.o.SyncInterval,
+		SyncEach: db.o.Durability == DurabilityFsync, Logger: db.log,
+		Committed: db.committed, Synced: db.synced, Wrote: db.wrote,
+	}, from, replay)
+	if err != nil {
+		return err
+	}
+	db.wal = log
+	db.metrics.replaySeconds.Set(st.Took.Seconds())
+	db.metrics.replayedRows.Set(float64(rows))
+	db.metrics.replayDropped.Set(float64(st.Dropped))
+	if st.Records > 0 || st.Dropped > 0 {
+		db.log.Info("columnar: log replayed", "records", st.Records, "rows", rows, "bytes", st.Bytes, "dropped_bytes", st.Dropped, "took", st.Took)
+	}
+	return nil
+}
+
+func (db *DB) synced(took time.Duration, err error) {
+	db.metrics.fsync.Observe(took.Seconds())
+}
+
+func (db *DB) wrote(_, _ int, err error) {
+	db.metrics.walWrites.Inc()
+	if err != nil {
+		db.metrics.walWriteErrors.Inc()
+	}
+}
+
+func (db *DB) nextPartID() uint64 {
+	db.idMu.Lock()
+	defer db.idMu.Unlock()
+	db.lastID++
+	return db.lastID
+}
+
+func (db *DB) nextSeq() uint64 {
+	db.idMu.Lock()
+	defer db.idMu.Unlock()
+	db.seq++
+	return db.seq
+}
+
+// enter admits a call; leave must follow.
+func (db *DB) enter() error {
+	db.gateMu.Lock()
+	defer db.gateMu.Unlock()
+	if db.closed {
+		return fault.Unavailablef(0, "columnar: closed")
+	}
+	db.inside.Add(1)
+	return nil
+}
+
+func (db *DB) leave() { db.inside.Done() }
 
 // Close flushes and closes. Appends and queries that come after fail with
 // fault.Unavailable; those under way are waited for.
-func (db *DB) Close() error { return errNotReady }
+func (db *DB) Close() error {
+	db.gateMu.Lock()
+	if db.closed {
+		db.gateMu.Unlock()
+		return nil
+	}
+	db.closed = true
+	db.gateMu.Unlock()
+	db.inside.Wait()
 
-// Append decodes payload and stores its rows. The payload is the caller's again
-// when it returns. Errors carry a fault: Invalid and TooLarge are permanent,
-// Limited and Unavailable may be repeated; in all cases nothing was kept.
-func (db *DB) Append(ctx context.Context, tenant string, payload []byte) (AppendResult, error) {
-	return AppendResult{}, errNotReady
+	err := db.wal.Close()
+	close(db.closing)
+	db.cancel()
+	db.tasks.Wait()
+	db.mu.Lock()
+	db.rotate()
+	db.mu.Unlock()
+	err = errors.Join(err, db.flushFrozen(context.Background()))
+	return errors.Join(err, db.releaseAll())
 }
 
-// Flush writes what is in memory to parts, and returns when it is there.
-func (db *DB) Flush(ctx context.Context) error { return errNotReady }
-
-// Scan hands the rows of q to workers, block by block, in parallel and in no
-// order. newWorker is called once per goroutine, before any block, from the calling goroutine.
-func (db *DB) Scan(ctx context.Context, q Query, newWorker func() Worker) (Stats, error) {
-	return Stats{}, errNotReady
-}
-
-// Select returns the first rows of q in an order.
-func (db *DB) Select(ctx context.Context, q SelectQuery) ([]Row, Stats, error) {
-	return nil, Stats{}, errNotReady
-}
-
-// Lookup returns the rows with an ID, ordered by time.
-func (db *DB) Lookup(ctx context.Context, q LookupQuery) ([]Row, Stats, error) {
-	return nil, Stats{}, errNotReady
-}
-
-// Streams returns the streams with rows in blocks that touch [from, to) and
-// whose fields meet the filter, ordered by ID. Only stream conditions may occur
-// in the filter (fault.Invalid otherwise).
-func (db *DB) Streams(ctx context.Context, tenant string, from, to int64, filter Filter) ([]StreamInfo, error) {
-	return nil, errNotReady
-}
-
-// Columns returns the columns of the rows in blocks that touch [from, to),
-// ordered by name, then kind.
-func (db *DB) Columns(ctx context.Context, tenant string, from, to int64) ([]ColumnInfo, error) {
-	return nil, errNotReady
-}
-
-// Values returns distinct values of a column (or, with ref.Stream, of a stream field) in q's rows, the most
-// frequent first, ties by value; at most limit. Where dictionaries tell, no row is read.
-func (db *DB) Values(ctx context.Context, q Query, ref Ref, limit int) ([]ValueCount, Stats, error) {
-	return nil, Stats{}, errNotReady
+// releaseAll closes the files.
+func (db *DB) releaseAll() error {
+	var err error
+	for _, live := range db.parts {
+		for _, h := range live {
+			h.release()
+		}
+	}
+	db.parts = nil
+	if db.manifest != nil {
+		err = db.manifest.close()
+	}
+	if db.codec != nil {
+		db.codec.Close()
+	}
+	if db.lock != nil {
+		err = errors.Join(err, db.lock.Close())
+	}
+	return err
 }

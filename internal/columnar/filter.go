@@ -1,10 +1,6 @@
 package columnar
 
-import (
-	"belfry/internal/columnar/column"
-
-	"github.com/grafana/regexp"
-)
+import "github.com/grafana/regexp"
 
 // Ref names what a filter looks at. With Kind Any it means every column of that
 // name, and the filter holds if it holds for one of them.
@@ -92,6 +88,7 @@ type (
 	Words struct {
 		Ref   Ref
 		Words []string
+		Fold  bool // in whatever case
 	}
 	// Regexp holds if Re matches somewhere in the text form; anchor it to match
 	// all. Literals that every match must contain are found by the engine.
@@ -129,5 +126,3 @@ func (Exists) isFilter()    {}
 func (Func) isFilter()      {}
 func (InStreams) isFilter() {}
 func (TimeRange) isFilter() {}
-
-var _ = column.Any

@@ -30,6 +30,7 @@ type Stats struct {
 	RowsMatched  int64 // rows selected
 	BytesRead    int64 // from files
 	BytesScanned int64 // decoded
+	Damaged      int   // parts found damaged; their rows are missing
 	Cut          Cut
 	Elapsed      time.Duration
 }

@@ -21,7 +21,8 @@ type Vector struct {
 	nums []uint64 // numbers: a word per row, 0 where there is no value
 
 	// Byte strings: value (or dictionary entry) j is data[offs[j]:offs[j+1]].
-	ids  []uint32 // row to dictionary entry; nil if plain
+	ids  []uint32 // row to value; nil if they are the same
+	dict bool     // the values are distinct
 	offs []uint32
 	data []byte
 }
@@ -69,10 +70,10 @@ func (v *Vector) Bytes(i int) []byte {
 	return v.data[v.offs[j]:v.offs[j+1]:v.offs[j+1]]
 }
 
-// DictLen returns the number of dictionary entries, 0 if the vector is plain or
-// numeric. Entries are distinct; some may be used by no row.
+// DictLen returns the number of dictionary entries, 0 if the vector has no
+// dictionary. Entries are distinct; some may be used by no row.
 func (v *Vector) DictLen() int {
-	if v.ids == nil {
+	if !v.dict {
 		return 0
 	}
 	return len(v.offs) - 1
@@ -112,10 +113,52 @@ func (v *Vector) AppendText(dst []byte, i int) []byte {
 	return v.Value(i).AppendText(dst)
 }
 
+// Gather returns the given rows of v, in that order, sharing v's memory.
+func (v *Vector) Gather(sel []uint32, a *Arena) *Vector {
+	out := &Vector{kind: v.kind, n: len(sel), count: len(sel), dict: v.dict, offs: v.offs, data: v.data}
+	if v.present != nil {
+		out.present = a.ZeroWords((len(sel) + 63) / 64)
+		for i, r := range sel {
+			out.present[i>>6] |= v.present[r>>6] >> (r & 63) & 1 << (uint(i) & 63)
+		}
+		out.count = countBits(out.present)
+		if out.count == len(sel) {
+			out.present = nil
+		}
+	}
+	switch {
+	case v.nums != nil:
+		out.nums = a.Words(len(sel))
+		for i, r := range sel {
+			out.nums[i] = v.nums[r]
+		}
+	case v.ids != nil:
+		out.ids = a.Uint32s(len(sel))
+		for i, r := range sel {
+			out.ids[i] = v.ids[r]
+		}
+	default:
+		out.ids = sel
+	}
+	return out
+}
+
+// Present returns the bitmap of rows that have a value, nil if all have. It is read-only.
+func (v *Vector) Present() []uint64 { return v.present }
+
 func countBits(words []uint64) int {
 	n := 0
 	for _, w := range words {
 		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// Plain returns the values' bytes where they lie one behind the other, one per
+// row: value i is data[offs[i]:offs[i+1]]. ok is false for other vectors.
+func (v *Vector) Plain() (offs []uint32, data []byte, ok bool) {
+	if v.present != nil || v.ids != nil || v.nums != nil || !v.kind.VarWidth() {
+		return nil, nil, false
+	}
+	return v.offs, v.data, true
 }

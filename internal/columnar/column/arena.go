@@ -1,0 +1,87 @@
+package column
+
+// Arena hands out slices that are all given back at once. A scan resets it after
+// each block, so that decoding allocates nothing in the long run. It is not safe
+// for concurrent use. A nil Arena allocates from the heap.
+type Arena struct {
+	words slab[uint64]
+	halfs slab[uint32]
+	bytes slab[byte]
+	zeros []uint32
+}
+
+// arenaKeep is how many elements of a kind are kept over a Reset.
+const arenaKeep = 16 << 20
+
+type slab[T any] struct {
+	buf  []T
+	used int
+	sum  int // elements handed out since the last reset
+}
+
+func (s *slab[T]) take(n int) []T {
+	s.sum += n
+	if len(s.buf)-s.used < n {
+		s.buf = make([]T, max(n, 64<<10, min(s.sum, arenaKeep)))
+		s.used = 0
+	}
+	out := s.buf[s.used : s.used+n : s.used+n]
+	s.used += n
+	return out
+}
+
+func (s *slab[T]) reset() {
+	if len(s.buf) > arenaKeep {
+		s.buf = nil
+	}
+	s.used, s.sum = 0, 0
+}
+
+// Words returns n words of undefined content.
+func (a *Arena) Words(n int) []uint64 {
+	if a == nil {
+		return make([]uint64, n)
+	}
+	return a.words.take(n)
+}
+
+// ZeroWords returns n words of zero.
+func (a *Arena) ZeroWords(n int) []uint64 {
+	w := a.Words(n)
+	clear(w)
+	return w
+}
+
+// Uint32s returns n numbers of undefined content.
+func (a *Arena) Uint32s(n int) []uint32 {
+	if a == nil {
+		return make([]uint32, n)
+	}
+	return a.halfs.take(n)
+}
+
+// Bytes returns n bytes of undefined content.
+func (a *Arena) Bytes(n int) []byte {
+	if a == nil {
+		return make([]byte, n)
+	}
+	return a.bytes.take(n)
+}
+
+// zeroIDs returns n zeros that nobody may write to.
+func (a *Arena) zeroIDs(n int) []uint32 {
+	if a == nil {
+		return make([]uint32, n)
+	}
+	if len(a.zeros) < n {
+		a.zeros = make([]uint32, max(n, 32<<10))
+	}
+	return a.zeros[:n:n]
+}
+
+// Reset takes back everything.
+func (a *Arena) Reset() {
+	a.words.reset()
+	a.halfs.reset()
+	a.bytes.reset()
+}

@@ -1,0 +1,291 @@
+package column
+
+// Builder collects the values of one column, row by row, in ascending rows. Its
+// slices only grow: a copy of the struct is a snapshot that stays good while the
+// Builder is appended to.
+type Builder struct {
+	Kind Kind
+
+	sparse bool
+	rows   []uint32 // rows with a value; unused until a row is missing
+	count  int
+
+	nums []uint64
+	offs []uint32 // count+1 offsets into data once there is a value
+	data []byte
+}
+
+// Count returns the number of values.
+func (b *Builder) Count() int { return b.count }
+
+// LastRow returns the row of the last value, -1 if there is none.
+func (b *Builder) LastRow() int {
+	if b.sparse {
+		return int(b.rows[b.count-1])
+	}
+	return b.count - 1
+}
+
+// Size returns the bytes held, about.
+func (b *Builder) Size() int {
+	return len(b.data) + 4*len(b.offs) + 8*len(b.nums) + 4*len(b.rows)
+}
+
+func (b *Builder) addRow(row uint32) {
+	if !b.sparse {
+		if row == uint32(b.count) {
+			b.count++
+			return
+		}
+		b.makeSparse()
+	}
+	b.rows = append(b.rows, row)
+	b.count++
+}
+
+func (b *Builder) makeSparse() {
+	b.sparse = true
+	b.rows = make([]uint32, b.count, 2*b.count+8)
+	for i := range b.rows {
+		b.rows[i] = uint32(i)
+	}
+}
+
+// AppendNum appends a number's word.
+func (b *Builder) AppendNum(row uint32, v uint64) {
+	b.addRow(row)
+	b.nums = append(b.nums, v)
+}
+
+// AppendBytes appends a byte string.
+func (b *Builder) AppendBytes(row uint32, v []byte) {
+	b.addRow(row)
+	if len(b.offs) == 0 {
+		b.offs = append(b.offs, 0)
+	}
+	b.data = append(b.data, v...)
+	b.offs = append(b.offs, uint32(len(b.data)))
+}
+
+// AppendValue appends a value of the builder's kind.
+func (b *Builder) AppendValue(row uint32, v Value) {
+	if b.Kind.VarWidth() {
+		b.AppendBytes(row, []byte(v.str))
+		return
+	}
+	b.AppendNum(row, v.num)
+}
+
+// DropLast takes back the last value.
+func (b *Builder) DropLast() {
+	b.count--
+	if b.sparse {
+		b.rows = b.rows[:b.count]
+	}
+	if !b.Kind.VarWidth() {
+		b.nums = b.nums[:b.count]
+		return
+	}
+	b.offs = b.offs[:b.count+1]
+	b.data = b.data[:b.offs[b.count]]
+}
+
+// Reset empties the builder and keeps its memory. Snapshots become invalid.
+func (b *Builder) Reset() {
+	b.sparse, b.count = false, 0
+	b.rows, b.nums, b.offs, b.data = b.rows[:0], b.nums[:0], b.offs[:0], b.data[:0]
+}
+
+// AppendBuilder appends the values that src has in rows [from, to), as rows
+// that begin at row at.
+func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
+	lo, hi := src.search(from), src.search(to)
+	if lo == hi {
+		return
+	}
+	n := hi - lo
+	dense := !src.sparse
+	switch {
+	case dense && !b.sparse && int(at) == b.count:
+		b.count += n
+	default:
+		if !b.sparse {
+			b.makeSparse()
+		}
+		shift := at - uint32(from)
+		if dense {
+			for i := lo; i < hi; i++ {
+				b.rows = append(b.rows, uint32(i)+shift)
+			}
+		} else {
+			for _, r := range src.rows[lo:hi] {
+				b.rows = append(b.rows, r+shift)
+			}
+		}
+		b.count += n
+	}
+	if !b.Kind.VarWidth() {
+		b.nums = append(b.nums, src.nums[lo:hi]...)
+		return
+	}
+	if len(b.offs) == 0 {
+		b.offs = append(b.offs, 0)
+	}
+	start, end := src.offs[lo], src.offs[hi]
+	shift := uint32(len(b.data)) - start
+	b.data = append(b.data, src.data[start:end]...)
+	for _, o := range src.offs[lo+1 : hi+1] {
+		b.offs = append(b.offs, o+shift)
+	}
+}
+
+// search returns the number of values in rows before row.
+func (b *Builder) search(row int) int {
+	if !b.sparse {
+		return min(row, b.count)
+	}
+	lo, hi := 0, b.count
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if int(b.rows[mid]) < row {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// Gathered fills dst, which must be empty and of the same kind, with the builder's values in
+// a new order: row i of dst is row perm[i] of b. slots is scratch, with an entry for each row of b's block.
+func (b *Builder) Gathered(dst *Builder, perm []uint32, slots []uint32) {
+	if !b.sparse && b.count == len(slots) {
+		if !b.Kind.VarWidth() {
+			for i, r := range perm {
+				dst.AppendNum(uint32(i), b.nums[r])
+			}
+			return
+		}
+		for i, r := range perm {
+			dst.AppendBytes(uint32(i), b.data[b.offs[r]:b.offs[r+1]])
+		}
+		return
+	}
+	clear(slots)
+	if b.sparse {
+		for j, r := range b.rows[:b.count] {
+			slots[r] = uint32(j) + 1
+		}
+	} else {
+		for j := range b.count {
+			slots[j] = uint32(j) + 1
+		}
+	}
+	if !b.Kind.VarWidth() {
+		for i, r := range perm {
+			if j := slots[r]; j != 0 {
+				dst.AppendNum(uint32(i), b.nums[j-1])
+			}
+		}
+		return
+	}
+	for i, r := range perm {
+		if j := slots[r]; j != 0 {
+			dst.AppendBytes(uint32(i), b.data[b.offs[j-1]:b.offs[j]])
+		}
+	}
+}
+
+// AppendVector appends the values that v has in rows [from, to), as rows that
+// begin at row at.
+func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
+	num := !b.Kind.VarWidth()
+	if num && v.present == nil && !b.sparse && int(at) == b.count {
+		b.nums = append(b.nums, v.nums[from:to]...)
+		b.count += to - from
+		return
+	}
+	for i := from; i < to; i++ {
+		if !v.Has(i) {
+			continue
+		}
+		if num {
+			b.AppendNum(at+uint32(i-from), v.nums[i])
+		} else {
+			b.AppendBytes(at+uint32(i-from), v.Bytes(i))
+		}
+	}
+}
+
+// Vector returns the builder's values as a vector of n rows, which must be above
+// the last row. It shares the builder's memory.
+func (b *Builder) Vector(n int, a *Arena) *Vector {
+	v := &Vector{kind: b.Kind, n: n, count: b.count}
+	rows := b.rows
+	full := !b.sparse && b.count == n
+	if !b.sparse && !full {
+		rows = a.Uint32s(b.count)
+		for i := range rows {
+			rows[i] = uint32(i)
+		}
+	}
+	if full {
+		v.nums, v.offs, v.data = b.nums[:len(b.nums):len(b.nums)], b.offs, b.data
+		return v
+	}
+	v.present = a.ZeroWords((n + 63) / 64)
+	for _, r := range rows[:b.count] {
+		v.present[r>>6] |= 1 << (r & 63)
+	}
+	if !b.Kind.VarWidth() {
+		v.nums = a.ZeroWords(n)
+		for i, r := range rows[:b.count] {
+			v.nums[r] = b.nums[i]
+		}
+		return v
+	}
+	v.ids = a.Uint32s(n)
+	clear(v.ids)
+	for i, r := range rows[:b.count] {
+		v.ids[r] = uint32(i)
+	}
+	v.offs, v.data = b.offs, b.data
+	return v
+}
+
+// EachBytes calls f with each value of a byte-string column, in order.
+func (b *Builder) EachBytes(f func(row uint32, v []byte)) {
+	for i := range b.count {
+		row := uint32(i)
+		if b.sparse {
+			row = b.rows[i]
+		}
+		f(row, b.data[b.offs[i]:b.offs[i+1]])
+	}
+}
+
+// EachNum calls f with each value of a column of numbers, in order.
+func (b *Builder) EachNum(f func(row uint32, v uint64)) {
+	for i := range b.count {
+		row := uint32(i)
+		if b.sparse {
+			row = b.rows[i]
+		}
+		f(row, b.nums[i])
+	}
+}
+
+// NewBuilderLike returns an empty builder of b's kind with room for b's values.
+func NewBuilderLike(b *Builder) *Builder {
+	n := &Builder{Kind: b.Kind}
+	if b.Kind.VarWidth() {
+		n.offs = make([]uint32, 0, b.count+1)
+		n.data = make([]byte, 0, len(b.data))
+	} else {
+		n.nums = make([]uint64, 0, b.count)
+	}
+	if b.sparse {
+		n.rows = make([]uint32, 0, b.count)
+	}
+	return n
+}

@@ -1,0 +1,287 @@
+package column
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+
+	"belfry/internal/columnar/encoding"
+)
+
+// A chunk is one column of one block as bytes: a head, and for long byte
+// strings pages behind it. docs/format/part.md describes every byte.
+const (
+	chunkInts   = 0
+	chunkFloats = 1
+	chunkPlain  = 2 // byte strings in pages
+	chunkDict   = 3 // distinct byte strings, an ID per value
+	chunkConst  = 4 // one byte string for all
+
+	presentAll    = 0
+	presentBitmap = 1
+	presentRows   = 2
+
+	// A page is closed when it holds this many raw bytes.
+	pageBytes = 96 << 10
+	// Dictionaries may have so many entries.
+	maxDict = 1 << 16
+)
+
+// Encoder encodes chunks. It keeps scratch memory: one goroutine at a time.
+type Encoder struct {
+	codec   *encoding.Codec
+	words   []uint64
+	ids     []uint32
+	table   []uint32
+	entries Builder
+	pages   []byte
+	page    []byte
+	set     encoding.HashSet
+	dictOf  *Builder // the last builder, if it was stored as a dictionary
+}
+
+// NewEncoder returns an encoder.
+func NewEncoder(c *encoding.Codec) *Encoder { return &Encoder{codec: c} }
+
+// FilterKind says what a chunk's Bloom filter holds.
+type FilterKind uint8
+
+// The kinds of filters.
+const (
+	NoFilter    FilterKind = 0
+	WordFilter  FilterKind = 1 // the words of each value's bytes
+	ValueFilter FilterKind = 2 // each value's bytes
+)
+
+// ChunkMeta is what a directory tells of a chunk.
+type ChunkMeta struct {
+	Count    int    // rows with a value
+	HeadLen  int    // bytes of the head
+	Len      int    // bytes of the head and the pages
+	HeadCRC  uint32 // checksum of the head
+	Filter   FilterKind
+	Min, Max uint64 // least and greatest number, for Int, Bool and Float without NaN
+	Bounded  bool   // Min and Max are set
+}
+
+// Append appends the chunk of b's values in a block of n rows.
+func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([]byte, ChunkMeta) {
+	m := ChunkMeta{Count: b.count}
+	e.dictOf = nil
+	start := len(dst)
+	mode := presentAll
+	if b.count < n {
+		mode = presentRows
+		if b.count > n/24 {
+			mode = presentBitmap
+		}
+	}
+	at := len(dst)
+	dst = append(dst, 0)
+	dst = e.appendPresence(dst, b, n, mode)
+	enc := 0
+	if !b.Kind.VarWidth() {
+		m.Min, m.Max, m.Bounded = numBounds(b.Kind, b.nums)
+		if b.Kind == Float {
+			enc = chunkFloats
+			if cap(e.words) < len(b.nums) {
+				e.words = make([]uint64, 0, len(b.nums))
+			}
+			dst = encoding.AppendFloats(dst, b.nums, e.words[:0])
+		} else {
+			enc = chunkInts
+			dst = encoding.AppendInts(dst, b.nums)
+		}
+		dst[at] = byte(enc | mode<<4)
+		m.HeadLen = len(dst) - start
+		m.Len = m.HeadLen
+		m.HeadCRC = crc32.Checksum(dst[start:], encoding.Castagnoli)
+		return dst, m
+	}
+	e.pages = e.pages[:0]
+	ok := e.buildDict(b)
+	if ok {
+		e.dictOf = b
+	}
+	switch {
+	case ok && e.entries.count == 1:
+		enc = chunkConst
+		dst = encoding.AppendBytes(dst, b.data[b.offs[0]:b.offs[1]])
+	case ok:
+		enc = chunkDict
+		dst = binary.AppendUvarint(dst, uint64(e.entries.count))
+		e.page = e.appendPage(e.page[:0], &e.entries, 0, e.entries.count, level)
+		dst = encoding.AppendBytes(dst, e.page)
+		dst = encoding.AppendIDs(dst, e.ids, e.entries.count)
+	default:
+		enc = chunkPlain
+		dst = e.appendPlain(dst, b, level)
+	}
+	dst[at] = byte(enc | mode<<4)
+	m.HeadLen = len(dst) - start
+	m.HeadCRC = crc32.Checksum(dst[start:], encoding.Castagnoli)
+	dst = append(dst, e.pages...)
+	m.Len = len(dst) - start
+	return dst, m
+}
+
+func (e *Encoder) appendPresence(dst []byte, b *Builder, n, mode int) []byte {
+	if mode == presentAll {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(b.count))
+	row := func(i int) uint32 {
+		if b.sparse {
+			return b.rows[i]
+		}
+		return uint32(i)
+	}
+	if mode == presentBitmap {
+		at := len(dst)
+		dst = append(dst, make([]byte, (n+7)/8)...)
+		for i := range b.count {
+			r := row(i)
+			dst[at+int(r>>3)] |= 1 << (r & 7)
+		}
+		return dst
+	}
+	e.words = e.words[:0]
+	for i := range b.count {
+		e.words = append(e.words, uint64(row(i)))
+	}
+	return encoding.AppendInts(dst, e.words)
+}
+
+// buildDict fills e.entries and e.ids, and reports whether a dictionary is worth it.
+func (e *Encoder) buildDict(b *Builder) bool {
+	n := b.count
+	// A sample first: most columns without repetition show it at once.
+	limit := min(maxDict, n/2+1)
+	size := 256
+	for size < 4*min(n, maxDict) {
+		size *= 2
+	}
+	if len(e.table) < size {
+		e.table = make([]uint32, size)
+	}
+	table := e.table[:size]
+	clear(table)
+	mask := uint64(size - 1)
+	e.entries.Reset()
+	e.entries.Kind = String
+	if cap(e.ids) < n {
+		e.ids = make([]uint32, n)
+	}
+	e.ids = e.ids[:n]
+	lastID := uint32(0)
+	for i := range n {
+		v := b.data[b.offs[i]:b.offs[i+1]]
+		if i > 0 && string(v) == string(e.entries.data[e.entries.offs[lastID]:e.entries.offs[lastID+1]]) {
+			e.ids[i] = lastID
+			continue
+		}
+		for p := encoding.HashValue(v) & mask; ; p = (p + 1) & mask {
+			id := table[p]
+			if id == 0 {
+				if e.entries.count >= limit || i >= 2048 && e.entries.count > i-i/4 {
+					return false
+				}
+				e.entries.AppendBytes(uint32(e.entries.count), v)
+				lastID = uint32(e.entries.count - 1)
+				table[p] = lastID + 1
+				break
+			}
+			if id--; string(v) == string(e.entries.data[e.entries.offs[id]:e.entries.offs[id+1]]) {
+				lastID = id
+				break
+			}
+		}
+		e.ids[i] = lastID
+	}
+	// Text that repeats compresses well without a dictionary too, unless the
+	// repetition is far; four to one is where the dictionary is surely smaller.
+	return b.Kind == ID || e.entries.count <= 256 || len(e.entries.data)*4 <= len(b.data)
+}
+
+// appendPage appends values [from, to) as one page: lengths, then the bytes.
+func (e *Encoder) appendPage(dst []byte, b *Builder, from, to int, level encoding.Level) []byte {
+	e.words = e.words[:0]
+	for i := from; i < to; i++ {
+		e.words = append(e.words, uint64(b.offs[i+1]-b.offs[i]))
+	}
+	dst = encoding.AppendInts(dst, e.words)
+	return e.codec.AppendFrame(dst, b.data[b.offs[from]:b.offs[to]], level, b.Kind != ID)
+}
+
+// appendPlain appends the page table to dst and the pages to e.pages.
+func (e *Encoder) appendPlain(dst []byte, b *Builder, level encoding.Level) []byte {
+	type span struct{ from, to int }
+	var spans []span
+	for from := 0; from < b.count; {
+		to := from + 1
+		for to < b.count && int(b.offs[to]-b.offs[from]) < pageBytes {
+			to++
+		}
+		spans = append(spans, span{from, to})
+		from = to
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(spans)))
+	for _, s := range spans {
+		at := len(e.pages)
+		e.pages = e.appendPage(e.pages, b, s.from, s.to, level)
+		page := e.pages[at:]
+		dst = binary.AppendUvarint(dst, uint64(s.to-s.from))
+		dst = binary.AppendUvarint(dst, uint64(b.offs[s.to]-b.offs[s.from]))
+		dst = binary.AppendUvarint(dst, uint64(len(page)))
+		dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(page, encoding.Castagnoli))
+	}
+	return dst
+}
+
+// AppendFilter appends the Bloom filter of the chunk that Append made last, of
+// the same builder. Small dictionaries have none: they are their own filter.
+func (e *Encoder) AppendFilter(dst []byte, b *Builder, kind FilterKind) ([]byte, FilterKind) {
+	src := b
+	if e.lastIsDict(b) {
+		if e.entries.count <= 64 {
+			return dst, NoFilter
+		}
+		src = &e.entries
+	}
+	e.set.Reset()
+	for i := range src.count {
+		v := src.data[src.offs[i]:src.offs[i+1]]
+		if kind == WordFilter {
+			encoding.WordHashes(v, e.set.Add)
+		} else {
+			e.set.Add(encoding.HashValue(v))
+		}
+	}
+	if len(e.set.Hashes()) == 0 {
+		return dst, NoFilter
+	}
+	return encoding.AppendBloom(dst, e.set.Hashes()), kind
+}
+
+// lastIsDict reports whether Append stored b as a dictionary.
+func (e *Encoder) lastIsDict(b *Builder) bool { return e.dictOf == b }
+
+// numBounds returns the least and the greatest number.
+func numBounds(k Kind, nums []uint64) (lo, hi uint64, ok bool) {
+	if len(nums) == 0 {
+		return 0, 0, false
+	}
+	if k != Float {
+		l, h := int64(nums[0]), int64(nums[0])
+		for _, v := range nums {
+			l, h = min(l, int64(v)), max(h, int64(v))
+		}
+		return uint64(l), uint64(h), true
+	}
+	l, h := math.Float64frombits(nums[0]), math.Float64frombits(nums[0])
+	for _, v := range nums {
+		f := math.Float64frombits(v)
+		l, h = min(l, f), max(h, f) // NaN spreads
+	}
+	return math.Float64bits(l), math.Float64bits(h), l == l
+}

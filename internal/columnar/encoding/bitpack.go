@@ -1,0 +1,150 @@
+package encoding
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// packedSize returns the bytes that n values of width bits take.
+func packedSize(n int, width uint) int { return (n*int(width) + 7) / 8 }
+
+// appendPacked appends values of width bits each, the first in the lowest bits,
+// little-endian. Values must fit.
+func appendPacked(dst []byte, vals []uint64, width uint) []byte {
+	if width == 0 {
+		return dst
+	}
+	var acc uint64
+	var have uint
+	for _, v := range vals {
+		acc |= v << have
+		if have+width >= 64 {
+			dst = binary.LittleEndian.AppendUint64(dst, acc)
+			used := 64 - have
+			acc = 0
+			if used < width {
+				acc = v >> used
+			}
+			have = width - used
+		} else {
+			have += width
+		}
+	}
+	for n := (have + 7) / 8; n > 0; n-- {
+		dst = append(dst, byte(acc))
+		acc >>= 8
+	}
+	return dst
+}
+
+// unpack fills dst with values of width bits from src, which holds at least
+// packedSize bytes; bytes behind are read but do not matter.
+func unpack(dst []uint64, src []byte, width uint) {
+	switch {
+	case width == 0:
+		clear(dst)
+		return
+	case width == 8:
+		for i := range dst {
+			dst[i] = uint64(src[i])
+		}
+		return
+	case width == 16:
+		for i := range dst {
+			dst[i] = uint64(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+		return
+	case width == 32:
+		for i := range dst {
+			dst[i] = uint64(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+		return
+	case width == 64:
+		for i := range dst {
+			dst[i] = binary.LittleEndian.Uint64(src[8*i:])
+		}
+		return
+	}
+	i := 0
+	if width <= 56 {
+		mask := uint64(1)<<width - 1
+		// The values whose 8-byte load stays inside src.
+		if safe := len(src)*8 - 64; safe >= 0 {
+			n := min(len(dst), safe/int(width)+1)
+			bit := uint(0)
+			for ; i < n; i++ {
+				dst[i] = binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask
+				bit += width
+			}
+		}
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = unpackOne(src, i, width)
+	}
+}
+
+// unpackOne returns value i.
+func unpackOne(src []byte, i int, width uint) uint64 {
+	bit := uint(i) * width
+	var v uint64
+	for got := uint(0); got < width; {
+		b := uint64(src[bit>>3]) >> (bit & 7)
+		v |= b << got
+		step := 8 - bit&7
+		got += step
+		bit += step
+	}
+	if width < 64 {
+		v &= 1<<width - 1
+	}
+	return v
+}
+
+func bitLen(v uint64) uint { return uint(bits.Len64(v)) }
+
+// AppendIDs appends dictionary IDs below n, bit-packed: the width in a byte, the IDs.
+func AppendIDs(dst []byte, ids []uint32, n int) []byte {
+	width := bitLen(uint64(max(n, 1) - 1))
+	dst = append(dst, byte(width))
+	var buf [256]uint64
+	for len(ids) > 0 {
+		k := min(len(ids), len(buf))
+		for i, id := range ids[:k] {
+			buf[i] = uint64(id)
+		}
+		dst = appendPacked(dst, buf[:k], width) // 256 values fill whole bytes, whatever the width
+		ids = ids[k:]
+	}
+	return dst
+}
+
+// DecodeIDs fills ids from src and returns what follows. IDs of n and above are corrupt.
+func DecodeIDs(ids []uint32, src []byte, n int) ([]byte, error) {
+	if len(src) == 0 {
+		return nil, ErrCorrupt
+	}
+	width := uint(src[0])
+	src = src[1:]
+	size := packedSize(len(ids), width)
+	if width > 32 || len(src) < size {
+		return nil, ErrCorrupt
+	}
+	body := src[:size]
+	var buf [256]uint64
+	for done := 0; done < len(ids); {
+		k := min(len(ids)-done, len(buf))
+		unpack(buf[:k], body, width)
+		top := uint64(0)
+		out := ids[done : done+k]
+		for i, v := range buf[:k] {
+			top = max(top, v)
+			out[i] = uint32(v)
+		}
+		if top >= uint64(n) {
+			return nil, ErrCorrupt
+		}
+		body = body[packedSize(k, width):]
+		done += k
+	}
+	return src[size:], nil
+}

@@ -1,0 +1,230 @@
+package encoding
+
+import (
+	"encoding/binary"
+)
+
+// Integers, seen as 64-bit words that wrap around, are stored in one of three
+// ways, whichever is smallest:
+//
+//	const: one value for all
+//	frame: (value - base) / divisor, in runs of 256 with a minimum and a width each
+//	delta: the same, of the differences between neighbors
+//
+// The divisor takes the zeros off times with a coarse resolution.
+const (
+	intsConst = 0
+	intsFrame = 1
+	intsDelta = 2
+
+	runLen = 256
+)
+
+// AppendInts appends vals. Their number is the reader's to know.
+func AppendInts(dst []byte, vals []uint64) []byte {
+	if len(vals) == 0 {
+		return dst
+	}
+	same := true
+	minV, maxV := int64(vals[0]), int64(vals[0])
+	minD, maxD := int64(0), int64(0)
+	if len(vals) > 1 {
+		minD = int64(vals[1] - vals[0])
+		maxD = minD
+	}
+	prev := vals[0]
+	for _, v := range vals[1:] {
+		minV, maxV = min(minV, int64(v)), max(maxV, int64(v))
+		d := int64(v - prev)
+		minD, maxD = min(minD, d), max(maxD, d)
+		same = same && v == prev
+		prev = v
+	}
+	if same {
+		dst = append(dst, intsConst)
+		return binary.AppendVarint(dst, int64(vals[0]))
+	}
+	frame := newPlan(vals, uint64(minV), false)
+	delta := newPlan(vals, uint64(minD), true)
+	if delta.size < frame.size {
+		return delta.append(dst, vals)
+	}
+	return frame.append(dst, vals)
+}
+
+// plan is a way to store vals, with its size.
+type plan struct {
+	delta bool
+	base  uint64
+	gcd   uint64
+	size  int
+}
+
+func newPlan(vals []uint64, base uint64, delta bool) plan {
+	p := plan{delta: delta, base: base, gcd: commonDivisor(vals, base, delta)}
+	p.size = 3 * binary.MaxVarintLen64
+	var buf [runLen]uint64
+	p.runs(vals, &buf, func(us []uint64) {
+		lo, width := runRange(us)
+		p.size += uvarintLen(lo) + 1 + packedSize(len(us), width)
+	})
+	return p
+}
+
+// runs calls f with the transformed values, run by run.
+func (p *plan) runs(vals []uint64, buf *[runLen]uint64, f func([]uint64)) {
+	prev := uint64(0)
+	if p.delta {
+		prev, vals = vals[0], vals[1:]
+	}
+	div := newDivider(p.gcd)
+	for len(vals) > 0 {
+		k := min(len(vals), runLen)
+		if p.delta {
+			for i, v := range vals[:k] {
+				buf[i] = v - prev - p.base
+				prev = v
+			}
+		} else {
+			for i, v := range vals[:k] {
+				buf[i] = v - p.base
+			}
+		}
+		div.all(buf[:k])
+		f(buf[:k])
+		vals = vals[k:]
+	}
+}
+
+func (p *plan) append(dst []byte, vals []uint64) []byte {
+	mode := byte(intsFrame)
+	if p.delta {
+		mode = intsDelta
+	}
+	dst = append(dst, mode)
+	dst = binary.AppendUvarint(dst, p.gcd)
+	dst = binary.AppendVarint(dst, int64(p.base))
+	if p.delta {
+		dst = binary.AppendVarint(dst, int64(vals[0]))
+	}
+	var buf [runLen]uint64
+	p.runs(vals, &buf, func(us []uint64) {
+		lo, width := runRange(us)
+		dst = append(dst, byte(width))
+		dst = binary.AppendUvarint(dst, lo)
+		for i := range us {
+			us[i] -= lo
+		}
+		dst = appendPacked(dst, us, width)
+	})
+	return dst
+}
+
+func runRange(us []uint64) (lo uint64, width uint) {
+	lo, hi := us[0], us[0]
+	for _, u := range us[1:] {
+		lo, hi = min(lo, u), max(hi, u)
+	}
+	return lo, bitLen(hi - lo)
+}
+
+// commonDivisor returns the greatest divisor of all offsets from base, 1 if
+// that soon turns out.
+func commonDivisor(vals []uint64, base uint64, delta bool) uint64 {
+	prev := uint64(0)
+	if delta {
+		prev, vals = vals[0], vals[1:]
+	}
+	g := uint64(0)
+	for _, v := range vals {
+		u := v - base
+		if delta {
+			u -= prev
+			prev = v
+		}
+		if g > 1 && u%g == 0 {
+			continue
+		}
+		for u != 0 {
+			g, u = u, g%u
+		}
+		if g == 1 {
+			return 1
+		}
+	}
+	return max(g, 1)
+}
+
+// divider divides by a constant that always divides without rest.
+type divider struct{ gcd uint64 }
+
+func newDivider(gcd uint64) divider { return divider{gcd} }
+
+func (d divider) all(us []uint64) {
+	if d.gcd == 1 {
+		return
+	}
+	for i := range us {
+		us[i] /= d.gcd
+	}
+}
+
+// DecodeInts fills dst from src and returns what follows.
+func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
+	if len(dst) == 0 {
+		return src, nil
+	}
+	if len(src) == 0 {
+		return nil, ErrCorrupt
+	}
+	mode := src[0]
+	r := Reader{B: src[1:]}
+	switch mode {
+	case intsConst:
+		v := uint64(r.Varint())
+		for i := range dst {
+			dst[i] = v
+		}
+		return r.B, r.Err()
+	case intsFrame, intsDelta:
+	default:
+		return nil, ErrCorrupt
+	}
+	gcd, base := r.Uvarint(), uint64(r.Varint())
+	out := dst
+	if mode == intsDelta {
+		dst[0] = uint64(r.Varint())
+		out = dst[1:]
+	}
+	for rest := out; len(rest) > 0; {
+		run := rest[:min(len(rest), runLen)]
+		width, lo := uint(r.Byte()), r.Uvarint()
+		size := packedSize(len(run), width)
+		if r.Bad() || width > 64 || len(r.B) < size {
+			return nil, ErrCorrupt
+		}
+		unpack(run, r.B, width)
+		r.B = r.B[size:]
+		if gcd == 1 {
+			add := lo + base
+			for i := range run {
+				run[i] += add
+			}
+		} else {
+			for i := range run {
+				run[i] = (run[i]+lo)*gcd + base
+			}
+		}
+		rest = rest[len(run):]
+	}
+	if mode == intsDelta {
+		sum := dst[0]
+		for i := range out {
+			sum += out[i]
+			out[i] = sum
+		}
+	}
+	return r.B, r.Err()
+}
+
+func uvarintLen(v uint64) int { return int(bitLen(v|1)+6) / 7 }

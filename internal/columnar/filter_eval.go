@@ -1,0 +1,503 @@
+package columnar
+
+import (
+	"bytes"
+	"math"
+	"sort"
+
+	"belfry/internal/columnar/column"
+)
+
+// streamFacts is what a filter's stream conditions say of the streams of one
+// part or memtable.
+type streamFacts struct {
+	holds   [][]bool // by condition, by stream
+	allowed []bool   // by stream: rows of it may match; nil if all may
+	none    bool     // no stream may
+}
+
+// factsOf decides the stream conditions of a filter, once per stream.
+func factsOf(root *node, streams int, stream func(i int) *streamDef) *streamFacts {
+	f := &streamFacts{}
+	if root.count == 0 {
+		return f
+	}
+	f.holds = make([][]bool, root.count)
+	for i := range f.holds {
+		f.holds[i] = make([]bool, streams)
+	}
+	root.eachStream(func(n *node) {
+		for i := range streams {
+			f.holds[n.num][i] = n.onStream(stream(i))
+		}
+	})
+	f.allowed = make([]bool, streams)
+	f.none = true
+	some := false
+	for i := range streams {
+		f.allowed[i] = root.ofStream(f, i) != never
+		if f.allowed[i] {
+			f.none = false
+		} else {
+			some = true
+		}
+	}
+	if !some {
+		f.allowed = nil
+	}
+	return f
+}
+
+func (n *node) eachStream(f func(*node)) {
+	if n.op == opStream {
+		f(n)
+	}
+	for _, c := range n.of {
+		c.eachStream(f)
+	}
+}
+
+// onStream decides a stream condition.
+func (n *node) onStream(d *streamDef) bool {
+	if n.ids != nil {
+		return n.ids[d.ID]
+	}
+	l := n.leaf
+	for i := range d.Fields {
+		f := &d.Fields[i]
+		if (l.ref.Every || f.Name == l.ref.Name) && l.onValue(f.Value) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *leaf) onValue(v Value) bool {
+	k := v.Kind()
+	switch {
+	case !l.takes[k]:
+		return false
+	case l.exists:
+		return true
+	case k.VarWidth():
+		return l.bytesMatch[k]([]byte(v.Str()))
+	}
+	return l.numMatch[k](v.Bits())
+}
+
+// ofStream decides the filter for all rows of a stream, knowing only the stream.
+func (n *node) ofStream(f *streamFacts, stream int) tri {
+	switch n.op {
+	case opStream:
+		if f.holds[n.num][stream] {
+			return always
+		}
+		return never
+	case opAnd, opOr, opNot:
+		return n.combine(func(c *node) tri { return c.ofStream(f, stream) })
+	}
+	return maybe
+}
+
+// combine applies a logical operation to its operands' outcomes.
+func (n *node) combine(of func(*node) tri) tri {
+	switch n.op {
+	case opAnd:
+		out := always
+		for _, c := range n.of {
+			if out = min(out, of(c)); out == never {
+				return never
+			}
+		}
+		return out
+	case opOr:
+		out := never
+		for _, c := range n.of {
+			if out = max(out, of(c)); out == always {
+				return always
+			}
+		}
+		return out
+	}
+	return always - of(n.of[0])
+}
+
+// evaluator decides a filter on one block.
+type evaluator struct {
+	view  *blockView
+	facts *streamFacts
+	err   error
+}
+
+// prune decides the filter for the whole block by what its directory and, with
+// probe, its filters tell.
+func (e *evaluator) prune(n *node, probe bool) tri {
+	switch n.op {
+	case opTime:
+		lo, hi := e.view.timeBounds()
+		switch {
+		case hi < n.from || lo >= n.to:
+			return never
+		case lo >= n.from && hi < n.to:
+			return always
+		}
+		return maybe
+	case opStream:
+		return e.pruneStream(n)
+	case opRow:
+		return e.pruneLeaf(n.leaf, probe)
+	}
+	return n.combine(func(c *node) tri { return e.prune(c, probe) })
+}
+
+func (v *blockView) timeBounds() (lo, hi int64) {
+	if v.block != nil {
+		return v.block.min, v.block.max
+	}
+	return v.blk.MinTime, v.blk.MaxTime
+}
+
+func (e *evaluator) pruneStream(n *node) tri {
+	if e.view.blk == nil {
+		return maybe
+	}
+	holds := e.facts.holds[n.num][e.view.blk.FirstStream : e.view.blk.LastStream+1]
+	yes := 0
+	for _, h := range holds {
+		if h {
+			yes++
+		}
+	}
+	switch yes {
+	case 0:
+		return never
+	case len(holds):
+		return always
+	}
+	return maybe
+}
+
+// eachColumn calls f with the slots of the columns that a condition looks at.
+func (v *blockView) eachColumn(l *leaf, f func(slot int) bool) {
+	if l.ref.Every {
+		for i := range v.cols {
+			if key := v.cols[i].key; l.takes[key.Kind] && key != overflowKey && !f(i) {
+				return
+			}
+		}
+		return
+	}
+	for k := column.String; k <= column.JSON; k++ {
+		if !l.takes[k] {
+			continue
+		}
+		key := ColumnKey{l.ref.Name, k}
+		if slot := v.find(key); slot >= 0 && key != overflowKey && !f(slot) {
+			return
+		}
+	}
+}
+
+func (e *evaluator) pruneLeaf(l *leaf, probe bool) tri {
+	out := never
+	e.view.eachColumn(l, func(slot int) bool {
+		t := maybe
+		if c := &e.view.cols[slot]; c.disk != nil {
+			t = e.pruneColumn(l, c, probe)
+		}
+		out = max(out, t)
+		return out != always && e.err == nil
+	})
+	if out == never && e.view.find(overflowKey) >= 0 {
+		out = maybe
+	}
+	return out
+}
+
+func (e *evaluator) pruneColumn(l *leaf, c *blockColumn, probe bool) tri {
+	d := c.disk
+	if l.exists {
+		if d.Count == e.view.rows {
+			return always
+		}
+		return maybe
+	}
+	if l.bounded && d.Bounded {
+		var lo, hi float64
+		switch c.key.Kind {
+		case column.Int:
+			lo, hi = roundDown(int64(d.Min)), roundUp(int64(d.Max))
+		case column.Float:
+			lo, hi = math.Float64frombits(d.Min), math.Float64frombits(d.Max)
+		default:
+			return maybe
+		}
+		if hi < l.lo || lo > l.hi {
+			return never
+		}
+		return maybe
+	}
+	if !probe || d.Filter == column.NoFilter {
+		return maybe
+	}
+	if !e.mayContain(l, c) {
+		return never
+	}
+	return maybe
+}
+
+// mayContain asks a column's Bloom filter.
+func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
+	all := func(hashes []uint64) bool {
+		for _, h := range hashes {
+			before := e.view.io.BytesRead
+			ok, err := e.view.part.r.MayContain(&e.view.io, c.disk, h)
+			e.view.stats.BytesRead += e.view.io.BytesRead - before
+			if err != nil {
+				e.err = err
+				return true
+			}
+			if !ok {
+				return false
+			}
+		}
+		return true
+	}
+	if probes := l.probes[c.key.Kind]; len(probes) > 0 {
+		for _, p := range probes {
+			if c.disk.Filter == column.ValueFilter {
+				if all([]uint64{p.value}) {
+					return true
+				}
+			} else if all(p.words) {
+				return true
+			}
+		}
+		return false
+	}
+	text := c.key.Kind == column.String || c.key.Kind == column.JSON
+	if c.disk.Filter == column.WordFilter && text {
+		return all(l.words)
+	}
+	return true
+}
+
+// eval returns the rows of in that meet the filter.
+func (e *evaluator) eval(n *node, in bitmap) (bitmap, error) {
+	a := e.view.io.Arena
+	switch n.op {
+	case opAnd:
+		for _, c := range n.of {
+			if in.empty() {
+				return in, nil
+			}
+			var err error
+			if in, err = e.eval(c, in); err != nil {
+				return nil, err
+			}
+		}
+		return in, nil
+	case opOr:
+		out := bitmap(a.ZeroWords(len(in)))
+		rest := bitmap(a.Words(len(in)))
+		copy(rest, in)
+		for _, c := range n.of {
+			if rest.empty() {
+				break
+			}
+			got, err := e.eval(c, rest)
+			if err != nil {
+				return nil, err
+			}
+			out.or(got)
+			rest.andNot(out)
+		}
+		return out, nil
+	case opNot:
+		got, err := e.eval(n.of[0], in)
+		if err != nil {
+			return nil, err
+		}
+		out := bitmap(a.Words(len(in)))
+		copy(out, in)
+		out.andNot(got)
+		return out, nil
+	case opTime:
+		out := bitmap(a.ZeroWords(len(in)))
+		in.each(func(i int) {
+			if t := int64(e.view.times[i]); t >= n.from && t < n.to {
+				out.set(i)
+			}
+		})
+		return out, nil
+	case opStream:
+		out := bitmap(a.ZeroWords(len(in)))
+		for _, r := range e.view.runs {
+			if e.facts.holds[n.num][r.stream] {
+				out.setRange(r.start, r.end)
+			}
+		}
+		for i := range out {
+			out[i] &= in[i]
+		}
+		return out, nil
+	}
+	return e.evalLeaf(n.leaf, in)
+}
+
+// selection returns the rows in m for loading pages: nil for all, if most are in it.
+func (e *evaluator) selection(m bitmap) []uint32 {
+	n := m.count()
+	if n > e.view.rows*3/4 {
+		return nil
+	}
+	return m.rows(e.view.io.Arena.Uint32s(n)[:0])
+}
+
+func (e *evaluator) evalLeaf(l *leaf, in bitmap) (bitmap, error) {
+	out := bitmap(e.view.io.Arena.ZeroWords(len(in)))
+	sel := e.selection(in)
+	var err error
+	e.view.eachColumn(l, func(slot int) bool {
+		if c := &e.view.cols[slot]; c.disk != nil && e.pruneColumn(l, c, l.ref.Every) == never {
+			return true
+		}
+		var v *Vector
+		if v, err = e.view.vector(slot, sel); err != nil {
+			return false
+		}
+		l.match(v, in, out, sel == nil, e.view.io.Arena)
+		return true
+	})
+	if err == nil {
+		err = e.err
+	}
+	if err != nil || e.view.find(overflowKey) < 0 {
+		return out, err
+	}
+	return out, e.evalOverflow(l, in, out, sel)
+}
+
+// evalOverflow adds the rows of in whose overflow entries meet the condition.
+func (e *evaluator) evalOverflow(l *leaf, in, out bitmap, sel []uint32) error {
+	over, err := e.view.vector(e.view.find(overflowKey), sel)
+	if err != nil {
+		return err
+	}
+	in.each(func(i int) {
+		if err != nil || out.has(i) || !over.Has(i) {
+			return
+		}
+		err = eachOverflow(over.Bytes(i), func(kind Kind, name, value []byte) bool {
+			if !l.takes[kind] || !l.ref.Every && string(name) != l.ref.Name {
+				return true
+			}
+			if l.exists || kind.VarWidth() && l.bytesMatch[kind](value) || !kind.VarWidth() && l.numMatch[kind](leUint64(value)) {
+				out.set(i)
+				return false
+			}
+			return true
+		})
+	})
+	return err
+}
+
+func leUint64(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// match adds to out the rows of in whose values meet the condition. loaded says
+// that all rows are readable, not just those in in.
+func (l *leaf) match(v *Vector, in, out bitmap, loaded bool, a *column.Arena) {
+	m := in
+	if p := v.Present(); p != nil {
+		m = a.Words(len(in))
+		for i := range m {
+			m[i] = in[i] & p[i]
+		}
+	}
+	k := v.Kind()
+	if l.exists {
+		out.or(m)
+		return
+	}
+	if !k.VarWidth() {
+		nums, match := v.Nums(), l.numMatch[k]
+		m.each(func(i int) {
+			if match(nums[i]) {
+				out.set(i)
+			}
+		})
+		return
+	}
+	match := l.bytesMatch[k]
+	if n := v.DictLen(); n > 0 {
+		l.matchDict(v, n, m, out, a)
+		return
+	}
+	text := k == column.String || k == column.JSON
+	if offs, data, ok := v.Plain(); ok && loaded && text && len(l.needle) > 0 {
+		l.matchNeedle(offs, data, m, out, match)
+		return
+	}
+	m.each(func(i int) {
+		if match(v.Bytes(i)) {
+			out.set(i)
+		}
+	})
+}
+
+// matchDict decides once per dictionary entry that occurs.
+func (l *leaf) matchDict(v *Vector, n int, m, out bitmap, a *column.Arena) {
+	match := l.bytesMatch[v.Kind()]
+	if n == 1 {
+		if !m.empty() && match(v.DictBytes(0)) {
+			out.or(m)
+		}
+		return
+	}
+	verdict := a.Bytes(n) // 0 unknown, 1 no, 2 yes
+	clear(verdict)
+	m.each(func(i int) {
+		id := v.DictID(i)
+		if verdict[id] == 0 {
+			verdict[id] = 1
+			if match(v.DictBytes(id)) {
+				verdict[id] = 2
+			}
+		}
+		if verdict[id] == 2 {
+			out.set(i)
+		}
+	})
+}
+
+// matchNeedle searches all values at once for what every match contains, and
+// looks at the values it is found in.
+func (l *leaf) matchNeedle(offs []uint32, data []byte, m, out bitmap, match func([]byte) bool) {
+	rows := len(offs) - 1
+	row := 0
+	for pos := 0; row < rows; {
+		i := bytes.Index(data[pos:], l.needle)
+		if i < 0 {
+			return
+		}
+		p := uint32(pos + i)
+		row += sort.Search(rows-row, func(r int) bool { return offs[row+r+1] > p })
+		if row >= rows {
+			return
+		}
+		end := offs[row+1]
+		if p+uint32(len(l.needle)) > end { // lies across two values
+			pos = int(p) + 1
+			continue
+		}
+		if m.has(row) && (l.exact || match(data[offs[row]:end])) {
+			out.set(row)
+		}
+		pos = int(end)
+		row++
+	}
+}

@@ -1,0 +1,229 @@
+package columnar
+
+import (
+	"time"
+
+	"belfry/internal/columnar/column"
+	"belfry/internal/wal"
+)
+
+// memTable holds the rows that no part has yet, of all tenants. It is written
+// by the log's writer goroutine under DB.mu, and read through snapshots.
+type memTable struct {
+	tenants map[string]*memTenant
+	rows    int
+	bytes   int
+	since   time.Time    // when the first row came
+	end     wal.Position // behind the last record whose rows are here
+}
+
+func newMemTable() *memTable { return &memTable{tenants: map[string]*memTenant{}} }
+
+type memTenant struct {
+	columns []ColumnKey
+	index   map[ColumnKey]int
+	streams []*memStream
+	defOf   map[*streamDef]uint32
+	byKey   map[string]uint32
+	blocks  []*memBlock // the last one grows
+}
+
+type memStream struct {
+	def      *streamDef
+	min, max int64
+	rows     int64
+}
+
+// memBlock holds rows in the order of their arrival, or, once sealed by a flush,
+// by (stream, time). A full block does not change any more.
+type memBlock struct {
+	times    []uint64
+	stream   []uint32          // position in memTenant.streams
+	cols     []*column.Builder // by position in memTenant.columns; nil where empty
+	min, max int64
+	bytes    int
+}
+
+// Blocks are closed at this many bytes, so that no column of a block outgrows its offsets.
+const memBlockBytes = 16 << 20
+
+func (m *memTable) tenant(name string) *memTenant {
+	t := m.tenants[name]
+	if t == nil {
+		t = &memTenant{index: map[ColumnKey]int{}, defOf: map[*streamDef]uint32{}, byKey: map[string]uint32{}}
+		m.tenants[name] = t
+	}
+	return t
+}
+
+// publish copies a batch into the memtable.
+func (m *memTable) publish(tenant string, w *RowWriter, o *Options, now time.Time, end wal.Position) {
+	m.end = end
+	if len(w.times) == 0 {
+		return
+	}
+	if m.rows == 0 {
+		m.since = now
+	}
+	t := m.tenant(tenant)
+	streams := make([]uint32, len(w.defs))
+	for i, d := range w.defs {
+		streams[i] = t.streamOf(d)
+	}
+	cols := make([]int, len(w.active))
+	for i, c := range w.active {
+		cols[i] = t.column(w.cols[c].key, o)
+	}
+	for from := 0; from < len(w.times); {
+		b := t.openBlock(o.BlockRows)
+		n := min(len(w.times)-from, o.BlockRows-len(b.times))
+		before := b.bytes
+		t.add(b, w, from, from+n, streams, cols)
+		m.bytes += b.bytes - before
+		from += n
+	}
+	m.rows += len(w.times)
+}
+
+func (t *memTenant) streamOf(d *streamDef) uint32 {
+	if i, ok := t.defOf[d]; ok {
+		return i
+	}
+	i, ok := t.byKey[d.key]
+	if !ok {
+		i = uint32(len(t.streams))
+		t.streams = append(t.streams, &memStream{def: d, min: 1<<63 - 1, max: -1 << 63})
+		t.byKey[d.key] = i
+	}
+	t.defOf[d] = i
+	return i
+}
+
+// column returns the position of a column, that of the overflow column (-1) if
+// there are too many.
+func (t *memTenant) column(key ColumnKey, o *Options) int {
+	if i, ok := t.index[key]; ok {
+		return i
+	}
+	if len(t.columns) >= o.MaxColumns+len(o.Columns) && key != overflowKey {
+		t.column(overflowKey, o)
+		return -1
+	}
+	i := len(t.columns)
+	t.columns = append(t.columns, key)
+	t.index[key] = i
+	return i
+}
+
+func (t *memTenant) openBlock(rows int) *memBlock {
+	if n := len(t.blocks); n > 0 {
+		if b := t.blocks[n-1]; len(b.times) < rows && b.bytes < memBlockBytes {
+			return b
+		}
+	}
+	b := &memBlock{min: 1<<63 - 1, max: -1 << 63}
+	t.blocks = append(t.blocks, b)
+	return b
+}
+
+// add appends rows [from, to) of a batch to a block.
+func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint32, cols []int) {
+	at := uint32(len(b.times))
+	for i := from; i < to; i++ {
+		ts := int64(w.times[i])
+		b.min, b.max = min(b.min, ts), max(b.max, ts)
+		s := streams[w.rowOf[i]]
+		b.stream = append(b.stream, s)
+		st := t.streams[s]
+		st.min, st.max = min(st.min, ts), max(st.max, ts)
+		st.rows++
+	}
+	b.times = append(b.times, w.times[from:to]...)
+	b.bytes += 12 * (to - from)
+	var over map[uint32][]byte
+	for i, c := range w.active {
+		src := &w.cols[c]
+		if cols[i] < 0 || src.key == overflowKey {
+			if over == nil {
+				over = map[uint32][]byte{}
+			}
+			spill(over, &src.b, src.key, at, from, to)
+			continue
+		}
+		dst := b.column(cols[i], src.key.Kind)
+		before := dst.Size()
+		dst.AppendBuilder(at, &src.b, from, to)
+		b.bytes += dst.Size() - before
+	}
+	if over == nil {
+		return
+	}
+	dst := b.column(t.index[overflowKey], overflowKey.Kind)
+	for i := at; i < at+uint32(to-from); i++ {
+		if v, ok := over[i]; ok {
+			dst.AppendBytes(i, v)
+			b.bytes += len(v) + 8
+		}
+	}
+}
+
+// spill adds a column's values to the overflow entries of rows.
+func spill(over map[uint32][]byte, src *column.Builder, key ColumnKey, at uint32, from, to int) {
+	if key.Kind.VarWidth() {
+		src.EachBytes(func(row uint32, v []byte) {
+			if int(row) < from || int(row) >= to {
+				return
+			}
+			i := at + row - uint32(from)
+			if key == overflowKey {
+				over[i] = append(over[i], v...)
+				return
+			}
+			over[i] = appendOverflow(over[i], key, v)
+		})
+		return
+	}
+	src.EachNum(func(row uint32, v uint64) {
+		if int(row) >= from && int(row) < to {
+			i := at + row - uint32(from)
+			over[i] = appendOverflowNum(over[i], key, v)
+		}
+	})
+}
+
+func (b *memBlock) column(i int, kind Kind) *column.Builder {
+	for len(b.cols) <= i {
+		b.cols = append(b.cols, nil)
+	}
+	if b.cols[i] == nil {
+		b.cols[i] = &column.Builder{Kind: kind}
+	}
+	return b.cols[i]
+}
+
+// memView is a snapshot of a tenant's rows in one memtable.
+type memView struct {
+	columns []ColumnKey
+	streams []*memStream // min, max and rows may still change: read under DB.mu only
+	blocks  []*memBlock
+}
+
+// view takes a snapshot. The growing block is copied: its slices only ever grow,
+// so that the copy sees the rows of now.
+func (t *memTenant) view(growing bool) *memView {
+	v := &memView{columns: t.columns[:len(t.columns):len(t.columns)], streams: t.streams[:len(t.streams):len(t.streams)]}
+	v.blocks = append([]*memBlock(nil), t.blocks...)
+	if n := len(v.blocks); growing && n > 0 {
+		b := *v.blocks[n-1]
+		b.cols = make([]*column.Builder, len(b.cols))
+		copies := make([]column.Builder, len(b.cols))
+		for i, c := range v.blocks[n-1].cols {
+			if c != nil {
+				copies[i] = *c
+				b.cols[i] = &copies[i]
+			}
+		}
+		v.blocks[n-1] = &b
+	}
+	return v
+}

@@ -1,0 +1,430 @@
+package part
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"slices"
+	"sort"
+	"sync"
+
+	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/encoding"
+	"belfry/internal/vfs"
+)
+
+// Reader reads a part. Its exported fields are read-only.
+type Reader struct {
+	Meta    Meta
+	Streams []Stream
+	Columns []Column
+	Blocks  []Block
+
+	f     vfs.File
+	codec *encoding.Codec
+	index map[columnKey]int
+	ids   map[int]section // column to the top of its ID index
+
+	idMu   sync.Mutex
+	idTops map[int]*idTop
+}
+
+type section struct {
+	off int64
+	n   int
+	crc uint32
+}
+
+// IO is what one goroutine reads with.
+type IO struct {
+	Arena     *column.Arena
+	BytesRead int64
+	buf       []byte
+}
+
+// Open opens a part by its tail. The reader owns f, also when it fails.
+func Open(f vfs.File, codec *encoding.Codec) (*Reader, error) {
+	r := &Reader{f: f, codec: codec, index: map[columnKey]int{}, ids: map[int]section{}, idTops: map[int]*idTop{}}
+	if err := r.open(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.f.Close() }
+
+func corrupt(what string) error { return fmt.Errorf("%w: %s", ErrCorrupt, what) }
+
+func (r *Reader) open() error {
+	size, err := r.f.Size()
+	if err != nil {
+		return err
+	}
+	if size < headerLen+trailerLen {
+		return corrupt("file too short")
+	}
+	tailOff := max(0, size-tailRead)
+	tail := make([]byte, size-tailOff)
+	if _, err := r.f.ReadAt(tail, tailOff); err != nil {
+		return fmt.Errorf("part: read tail: %w", err)
+	}
+	t := tail[len(tail)-trailerLen:]
+	footerLen := int64(binary.LittleEndian.Uint32(t[4:]))
+	if string(t[12:]) != magicTail {
+		return corrupt("no trailer")
+	}
+	if v := binary.LittleEndian.Uint32(t); v != version {
+		return fmt.Errorf("part: format version %d, this release reads %d", v, version)
+	}
+	if footerLen > size-headerLen-trailerLen {
+		return corrupt("footer length")
+	}
+	read := func(off int64, n int) ([]byte, error) {
+		if off < 0 || n < 0 || off+int64(n) > size {
+			return nil, corrupt("section outside of the file")
+		}
+		if off >= tailOff {
+			return tail[off-tailOff:][:n], nil
+		}
+		b := make([]byte, n)
+		_, err := r.f.ReadAt(b, off)
+		return b, err
+	}
+	footer, err := read(size-trailerLen-footerLen, int(footerLen)+8)
+	if err != nil {
+		return err
+	}
+	if crc32.Checksum(footer, encoding.Castagnoli) != binary.LittleEndian.Uint32(t[8:]) {
+		return corrupt("footer checksum")
+	}
+	d := encoding.Reader{B: footer[:footerLen]}
+	r.Meta = Meta{Rows: d.Uvarint(), MinTime: d.Varint(), MaxTime: d.Varint(), Size: size, Blocks: d.Count(MaxBlocks)}
+	count := d.Count(1 << 20)
+	var raw [sectionIDs][]byte
+	for range count {
+		kind, arg := int(d.Byte()), d.Count(math.MaxInt32)
+		s := section{off: int64(d.Uvarint()), n: d.Count(math.MaxInt32), crc: d.Uint32()}
+		if d.Bad() {
+			return corrupt("footer")
+		}
+		switch kind {
+		case sectionIDs:
+			r.ids[arg] = s
+		case sectionBlocks, sectionStreams, sectionColumns:
+			b, err := read(s.off, s.n)
+			if err != nil {
+				return err
+			}
+			if raw[kind], err = r.section(b, s); err != nil {
+				return err
+			}
+		}
+	}
+	for _, parse := range []struct {
+		what string
+		raw  []byte
+		f    func(*encoding.Reader)
+	}{
+		{"column dictionary", raw[sectionColumns], r.parseColumns},
+		{"stream directory", raw[sectionStreams], r.parseStreams},
+		{"block directory", raw[sectionBlocks], r.parseBlocks},
+	} {
+		d := encoding.Reader{B: parse.raw}
+		parse.f(&d)
+		if d.Bad() || len(d.B) > 0 {
+			return corrupt(parse.what)
+		}
+	}
+	return nil
+}
+
+// section verifies and unpacks a section.
+func (r *Reader) section(b []byte, s section) ([]byte, error) {
+	if crc32.Checksum(b, encoding.Castagnoli) != s.crc {
+		return nil, corrupt("section checksum")
+	}
+	n, err := encoding.FrameLen(b)
+	if err != nil {
+		return nil, corrupt("section")
+	}
+	raw := make([]byte, n)
+	if _, err := r.codec.DecodeFrame(raw, b); err != nil {
+		return nil, corrupt("section")
+	}
+	return raw, nil
+}
+
+func (r *Reader) parseColumns(d *encoding.Reader) {
+	r.Columns = make([]Column, d.Count(len(d.B)))
+	for i := range r.Columns {
+		c := Column{Name: string(d.Bytes()), Kind: column.Kind(d.Byte()), Flags: d.Byte(), Rows: d.Uvarint()}
+		if !c.Kind.Valid() {
+			d.Fail()
+			return
+		}
+		r.Columns[i] = c
+		r.index[columnKey{c.Name, c.Kind}] = i
+	}
+}
+
+func (r *Reader) parseStreams(d *encoding.Reader) {
+	r.Streams = make([]Stream, d.Count(len(d.B)))
+	for i := range r.Streams {
+		s := Stream{Key: string(d.Bytes())}
+		s.Min = r.Meta.MinTime + d.Varint()
+		s.Max = s.Min + d.Varint()
+		s.Rows = d.Uvarint()
+		r.Streams[i] = s
+	}
+}
+
+func (r *Reader) parseBlocks(d *encoding.Reader) {
+	r.Blocks = make([]Block, d.Count(min(len(d.B), MaxBlocks)))
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		b.Rows = d.Count(encoding.MaxRows)
+		b.MinTime = r.Meta.MinTime + d.Varint()
+		b.MaxTime = b.MinTime + int64(d.Uvarint())
+		b.FirstStream = d.Count(len(r.Streams))
+		b.LastStream = b.FirstStream + d.Count(len(r.Streams))
+		b.off, b.len, b.crc = int64(d.Uvarint()), d.Count(math.MaxInt32), d.Uint32()
+		b.Columns = make([]BlockColumn, d.Count(min(len(d.B), len(r.Columns))))
+		if d.Bad() || b.Rows == 0 || b.LastStream >= len(r.Streams) {
+			d.Fail()
+			return
+		}
+		prevCol, prevOff := -1, b.off
+		for j := range b.Columns {
+			c := &b.Columns[j]
+			c.Column = prevCol + 1 + d.Count(len(r.Columns))
+			c.Off = prevOff + int64(d.Uvarint())
+			c.Count = d.Count(b.Rows)
+			c.HeadLen = d.Count(math.MaxInt32)
+			c.Len = c.HeadLen + d.Count(math.MaxInt32)
+			c.HeadCRC = d.Uint32()
+			if c.Filter = column.FilterKind(d.Byte()); c.Filter != column.NoFilter {
+				c.FilterLen = d.Count(math.MaxInt32)
+			}
+			if d.Bad() || c.Column >= len(r.Columns) || c.Count == 0 {
+				d.Fail()
+				return
+			}
+			if !r.Columns[c.Column].Kind.VarWidth() && d.Byte() == 1 {
+				c.Bounded, c.Min, c.Max = true, d.Uint64(), d.Uint64()
+			}
+			prevCol, prevOff = c.Column, c.Off
+		}
+	}
+}
+
+// FindColumn returns the number of a column, -1 if the part has none such.
+func (r *Reader) FindColumn(name string, kind column.Kind) int {
+	if i, ok := r.index[columnKey{name, kind}]; ok {
+		return i
+	}
+	return -1
+}
+
+// Column returns the block's entry of a column, nil if no row has a value.
+func (b *Block) Column(col int) *BlockColumn {
+	i, ok := slices.BinarySearchFunc(b.Columns, col, func(c BlockColumn, col int) int { return c.Column - col })
+	if !ok {
+		return nil
+	}
+	return &b.Columns[i]
+}
+
+// read reads and verifies. The bytes are in the IO's buffer unless keep is set,
+// then in its arena.
+func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, error) {
+	if off < 0 || n < 0 || off+int64(n) > r.Meta.Size {
+		return nil, corrupt("reference outside of the file")
+	}
+	var b []byte
+	if keep {
+		b = io.Arena.Bytes(n)
+	} else {
+		if cap(io.buf) < n {
+			io.buf = make([]byte, max(n, 64<<10))
+		}
+		b = io.buf[:n]
+	}
+	if _, err := r.f.ReadAt(b, off); err != nil {
+		return nil, fmt.Errorf("part: read: %w", err)
+	}
+	io.BytesRead += int64(n)
+	if crc32.Checksum(b, encoding.Castagnoli) != crc {
+		return nil, corrupt("checksum")
+	}
+	return b, nil
+}
+
+// ReadHead returns the lengths of the runs of the block's streams and its rows' times.
+func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
+	raw, err := r.read(io, b.off, b.len, b.crc, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	runs = io.Arena.Words(b.LastStream - b.FirstStream + 1)
+	times = io.Arena.Words(b.Rows)
+	rest, err := encoding.DecodeInts(runs, raw)
+	if err == nil {
+		_, err = encoding.DecodeInts(times, rest)
+	}
+	if err != nil {
+		return nil, nil, corrupt("block head")
+	}
+	sum := uint64(0)
+	for _, n := range runs {
+		if n > uint64(b.Rows) {
+			return nil, nil, corrupt("block head")
+		}
+		sum += n
+	}
+	if sum != uint64(b.Rows) {
+		return nil, nil, corrupt("block head")
+	}
+	return runs, times, nil
+}
+
+// OpenColumn decodes the head of a column's chunk.
+func (r *Reader) OpenColumn(io *IO, b *Block, c *BlockColumn) (*column.Chunk, error) {
+	head, err := r.read(io, c.Off, c.HeadLen, c.HeadCRC, true)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := column.Open(head, r.Columns[c.Column].Kind, b.Rows, r.codec, io.Arena)
+	if err != nil {
+		return nil, corrupt("column " + r.Columns[c.Column].Name)
+	}
+	return chunk, nil
+}
+
+// ChunkPages reads the pages of one chunk.
+type ChunkPages struct {
+	R   *Reader
+	IO  *IO
+	Off int64 // of the chunk
+}
+
+// ReadPage implements column.Pages.
+func (p ChunkPages) ReadPage(off, n int, crc uint32) ([]byte, error) {
+	return p.R.read(p.IO, p.Off+int64(off), n, crc, false)
+}
+
+// Pages returns the reader of a column's pages.
+func (r *Reader) Pages(io *IO, c *BlockColumn) ChunkPages { return ChunkPages{r, io, c.Off} }
+
+// MayContain reports whether the column's filter may hold the hash; true if it has no filter.
+func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
+	if c.Filter == column.NoFilter {
+		return true, nil
+	}
+	off, n := encoding.BloomPageOf(hash, c.FilterLen)
+	base := c.Off + int64(c.Len)
+	if n == 0 || base+int64(off)+int64(n) > r.Meta.Size {
+		return false, corrupt("filter")
+	}
+	if cap(io.buf) < n {
+		io.buf = make([]byte, 64<<10)
+	}
+	page := io.buf[:n]
+	if _, err := r.f.ReadAt(page, base+int64(off)); err != nil {
+		return false, fmt.Errorf("part: read: %w", err)
+	}
+	io.BytesRead += int64(n)
+	if encoding.CheckBloomPage(page) != nil {
+		return false, corrupt("filter checksum")
+	}
+	return encoding.ProbeBloomPage(page, hash, c.FilterLen), nil
+}
+
+// Place is where a row is.
+type Place struct {
+	Block int
+	Row   int
+}
+
+// idTop is the top of an ID index.
+type idTop struct {
+	count int
+	first []uint64
+	pages []section
+}
+
+func (r *Reader) idTop(col int) (*idTop, error) {
+	r.idMu.Lock()
+	defer r.idMu.Unlock()
+	if t := r.idTops[col]; t != nil {
+		return t, nil
+	}
+	s, ok := r.ids[col]
+	if !ok {
+		return nil, nil
+	}
+	io := IO{}
+	b, err := r.read(&io, s.off, s.n, s.crc, true)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.section(b, s)
+	if err != nil {
+		return nil, err
+	}
+	d := encoding.Reader{B: raw}
+	t := &idTop{count: d.Count(MaxBlocks * encoding.MaxRows)}
+	off, prev := int64(d.Uvarint()), uint64(0)
+	for n := (t.count + idPageEntries - 1) / idPageEntries; n > 0 && !d.Bad(); n-- {
+		prev += d.Uvarint()
+		p := section{off: off, n: d.Count(math.MaxInt32), crc: d.Uint32()}
+		off += int64(p.n)
+		t.first = append(t.first, prev)
+		t.pages = append(t.pages, p)
+	}
+	if d.Bad() {
+		return nil, corrupt("ID index")
+	}
+	r.idTops[col] = t
+	return t, nil
+}
+
+// HasIDs reports whether a column has an ID index.
+func (r *Reader) HasIDs(col int) bool { _, ok := r.ids[col]; return ok }
+
+// FindID appends the places of rows that may have the ID in an indexed column, in order. Hashes
+// collide: the caller compares the values.
+func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error) {
+	t, err := r.idTop(col)
+	if err != nil || t == nil {
+		return dst, err
+	}
+	h := encoding.HashValue(id) >> idHashShift
+	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
+	for ; p < len(t.pages) && t.first[p] <= h; p++ {
+		n := min(t.count-p*idPageEntries, idPageEntries)
+		raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+		if err != nil {
+			return dst, err
+		}
+		var hashes, blocks, rows [idPageEntries]uint64
+		if raw, err = encoding.DecodeInts(hashes[:n], raw); err == nil {
+			if raw, err = encoding.DecodeInts(blocks[:n], raw); err == nil {
+				_, err = encoding.DecodeInts(rows[:n], raw)
+			}
+		}
+		if err != nil {
+			return dst, corrupt("ID index page")
+		}
+		i := sort.Search(n, func(i int) bool { return hashes[i] >= h })
+		for ; i < n && hashes[i] == h; i++ {
+			if blocks[i] >= uint64(len(r.Blocks)) || rows[i] >= uint64(r.Blocks[blocks[i]].Rows) {
+				return dst, corrupt("ID index page")
+			}
+			dst = append(dst, Place{int(blocks[i]), int(rows[i])})
+		}
+	}
+	return dst, nil
+}

@@ -1,0 +1,140 @@
+package columnar
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"sync/atomic"
+	"time"
+
+	"belfry/internal/columnar/part"
+)
+
+const dayNanos = int64(24 * time.Hour)
+
+func dayOf(t int64) int64 {
+	d := t / dayNanos
+	if t%dayNanos < 0 {
+		d--
+	}
+	return d
+}
+
+func dayName(day int64) string {
+	return time.Unix(day*24*3600, 0).UTC().Format("20060102")
+}
+
+// partHandle is an open part. The DB holds one reference while the part is
+// live, each query that reads it another.
+type partHandle struct {
+	partInfo
+	r       *part.Reader
+	streams []*streamDef
+	refs    atomic.Int32
+	drop    atomic.Bool // remove the file with the last reference
+	merging bool        // guarded by DB.mu
+	db      *DB
+}
+
+func (db *DB) openPart(info partInfo) (*partHandle, error) {
+	f, err := db.fs.Open(path.Join(db.o.Dir, info.name()))
+	if err != nil {
+		return nil, err
+	}
+	r, err := part.Open(f, db.codec)
+	if err != nil {
+		return nil, err
+	}
+	h := &partHandle{partInfo: info, r: r, db: db}
+	h.refs.Store(1)
+	for i := range r.Streams {
+		d, err := db.streams.parse(r.Streams[i].Key)
+		if err != nil {
+			r.Close()
+			return nil, fmt.Errorf("%w: stream directory", part.ErrCorrupt)
+		}
+		h.streams = append(h.streams, d)
+	}
+	return h, nil
+}
+
+func (h *partHandle) acquire() { h.refs.Add(1) }
+
+func (h *partHandle) release() {
+	if h.refs.Add(-1) > 0 {
+		return
+	}
+	if err := h.r.Close(); err != nil {
+		h.db.log.Warn("columnar: closing a part", "part", h.name(), "error", err)
+	}
+	if h.drop.Load() {
+		if err := h.db.fs.Remove(path.Join(h.db.o.Dir, h.name())); err != nil {
+			h.db.log.Warn("columnar: removing a part", "part", h.name(), "error", err)
+		}
+	}
+}
+
+// swapParts replaces parts in memory after the manifest has.
+func (db *DB) swapParts(add []*partHandle, remove []*partHandle) {
+	gone := map[*partHandle]bool{}
+	for _, h := range remove {
+		gone[h] = true
+	}
+	for _, h := range remove {
+		live := db.parts[h.tenant][:0:0]
+		for _, p := range db.parts[h.tenant] {
+			if !gone[p] {
+				live = append(live, p)
+			}
+		}
+		db.parts[h.tenant] = live
+	}
+	for _, h := range add {
+		live := append(db.parts[h.tenant][:len(db.parts[h.tenant]):len(db.parts[h.tenant])], h)
+		sort.SliceStable(live, func(i, j int) bool { return live[i].seq < live[j].seq })
+		db.parts[h.tenant] = live
+	}
+	for t, live := range db.parts {
+		if len(live) == 0 {
+			delete(db.parts, t)
+		}
+	}
+}
+
+// quarantine takes a damaged part out of service and keeps its file for whoever wants to look.
+func (db *DB) quarantine(h *partHandle, cause error) {
+	db.partMu.Lock()
+	defer db.partMu.Unlock()
+	db.mu.Lock()
+	live := false
+	for _, p := range db.parts[h.tenant] {
+		live = live || p == h
+	}
+	if live {
+		db.swapParts(nil, []*partHandle{h})
+	}
+	db.mu.Unlock()
+	if !live {
+		return
+	}
+	db.metrics.quarantined.Inc()
+	db.log.Error("columnar: damaged part quarantined", "part", h.name(), "rows", h.rows, "error", cause)
+	if err := db.manifest.commit(edit{remove: []uint64{h.id}}); err != nil {
+		db.log.Error("columnar: recording a quarantined part", "part", h.name(), "error", err)
+	}
+	db.setAside(h.partInfo)
+	h.release()
+}
+
+// setAside renames a damaged part's file.
+func (db *DB) setAside(p partInfo) {
+	name := path.Join(db.o.Dir, p.name())
+	if err := db.fs.Rename(name, name+".corrupt"); err != nil {
+		db.log.Error("columnar: renaming a damaged part", "part", p.name(), "error", err)
+	}
+}
+
+func isCorrupt(err error) bool {
+	return errors.Is(err, part.ErrCorrupt) || errors.Is(err, errCorruptData)
+}

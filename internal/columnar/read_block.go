@@ -1,0 +1,278 @@
+package columnar
+
+import (
+	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/part"
+)
+
+// blockView reads one block, of a part or of a memtable. Each goroutine of a
+// query has one and points it at block after block.
+type blockView struct {
+	io    part.IO
+	stats *Stats // of this goroutine
+
+	part  *partHandle
+	blk   *part.Block
+	mem   *memView
+	block *memBlock
+
+	rows    int
+	times   []uint64
+	runs    []streamRun
+	headers bool // times and runs are read
+
+	cols  []blockColumn
+	slots map[ColumnKey]int
+}
+
+// streamRun is a run of rows [start, end) of one stream.
+type streamRun struct {
+	stream     int // position in the part's or memtable's streams
+	start, end int
+}
+
+// blockColumn is a column of the block, decoded as far as needed.
+type blockColumn struct {
+	key   ColumnKey
+	disk  *part.BlockColumn
+	chunk *column.Chunk
+	vec   *Vector
+}
+
+func newBlockView(stats *Stats) *blockView {
+	return &blockView{stats: stats, io: part.IO{Arena: &column.Arena{}}, slots: map[ColumnKey]int{}}
+}
+
+func (v *blockView) reset() {
+	v.io.Arena.Reset()
+	v.part, v.blk, v.mem, v.block = nil, nil, nil, nil
+	v.times, v.runs, v.headers = nil, v.runs[:0], false
+	v.cols = v.cols[:0]
+	clear(v.slots)
+}
+
+func (v *blockView) openPart(p *partHandle, blk *part.Block) {
+	v.reset()
+	v.part, v.blk, v.rows = p, blk, blk.Rows
+	for i := range blk.Columns {
+		c := &blk.Columns[i]
+		def := &p.r.Columns[c.Column]
+		v.addColumn(blockColumn{key: ColumnKey{def.Name, def.Kind}, disk: c})
+	}
+}
+
+func (v *blockView) openMem(m *memView, b *memBlock) {
+	v.reset()
+	v.mem, v.block, v.rows = m, b, len(b.times)
+	for i, c := range b.cols {
+		if c != nil && c.Count() > 0 {
+			v.addColumn(blockColumn{key: m.columns[i], vec: nil})
+		}
+	}
+}
+
+func (v *blockView) addColumn(c blockColumn) {
+	v.slots[c.key] = len(v.cols)
+	v.cols = append(v.cols, c)
+}
+
+// head reads the times and stream runs.
+func (v *blockView) head() error {
+	if v.headers {
+		return nil
+	}
+	v.headers = true
+	if v.block != nil {
+		v.times = v.block.times
+		start := 0
+		for i := 1; i <= v.rows; i++ {
+			if i == v.rows || v.block.stream[i] != v.block.stream[start] {
+				v.runs = append(v.runs, streamRun{int(v.block.stream[start]), start, i})
+				start = i
+			}
+		}
+		return nil
+	}
+	before := v.io.BytesRead
+	runs, times, err := v.part.r.ReadHead(&v.io, v.blk)
+	v.stats.BytesRead += v.io.BytesRead - before
+	if err != nil {
+		return err
+	}
+	v.stats.BytesScanned += int64(8 * len(times))
+	v.times = times
+	start := 0
+	for i, n := range runs {
+		v.runs = append(v.runs, streamRun{v.blk.FirstStream + i, start, start + int(n)})
+		start += int(n)
+	}
+	return nil
+}
+
+// stream returns a stream by its position.
+func (v *blockView) stream(i int) *streamDef {
+	if v.mem != nil {
+		return v.mem.streams[i].def
+	}
+	return v.part.streams[i]
+}
+
+// find returns the slot of a column, -1 if the block has none such.
+func (v *blockView) find(key ColumnKey) int {
+	if i, ok := v.slots[key]; ok {
+		return i
+	}
+	return -1
+}
+
+// vector decodes a column, so far as the given rows (nil: all) need it. The
+// vector covers the whole block.
+func (v *blockView) vector(slot int, sel []uint32) (*Vector, error) {
+	c := &v.cols[slot]
+	if v.block != nil {
+		if c.vec == nil {
+			b := v.block.cols[v.memColumn(c.key)]
+			c.vec = b.Vector(v.rows, v.io.Arena)
+			v.stats.BytesScanned += int64(b.Size())
+		}
+		return c.vec, nil
+	}
+	before := v.io.BytesRead
+	defer func() { v.stats.BytesRead += v.io.BytesRead - before }()
+	if c.chunk == nil {
+		chunk, err := v.part.r.OpenColumn(&v.io, v.blk, c.disk)
+		if err != nil {
+			return nil, err
+		}
+		c.chunk, c.vec = chunk, chunk.Vector()
+		v.stats.BytesScanned += int64(chunk.Size())
+	}
+	if c.chunk.Paged() {
+		raw, err := c.chunk.Load(sel, v.part.r.Pages(&v.io, c.disk), v.io.Arena)
+		v.stats.BytesScanned += int64(raw)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return c.vec, nil
+}
+
+func (v *blockView) memColumn(key ColumnKey) int {
+	for i, k := range v.mem.columns {
+		if k == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// overflowVector extracts a column from the overflow column; nil if no row has it.
+func (v *blockView) overflowVector(key ColumnKey, sel []uint32) (*Vector, error) {
+	slot := v.find(overflowKey)
+	if slot < 0 || key == overflowKey {
+		return nil, nil
+	}
+	over, err := v.vector(slot, sel)
+	if err != nil {
+		return nil, err
+	}
+	b := column.Builder{Kind: key.Kind}
+	err = eachRow(over, sel, func(row int) error {
+		return eachOverflow(over.Bytes(row), func(kind Kind, name, value []byte) bool {
+			if kind != key.Kind || string(name) != key.Name {
+				return true
+			}
+			addOverflow(&b, uint32(row), value)
+			return false
+		})
+	})
+	if err != nil || b.Count() == 0 {
+		return nil, err
+	}
+	return b.Vector(v.rows, v.io.Arena), nil
+}
+
+// overflowKeys returns the columns that the overflow column of these rows holds.
+func (v *blockView) overflowKeys(sel []uint32) ([]ColumnKey, error) {
+	slot := v.find(overflowKey)
+	if slot < 0 {
+		return nil, nil
+	}
+	over, err := v.vector(slot, sel)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[ColumnKey]bool{}
+	var keys []ColumnKey
+	err = eachRow(over, sel, func(row int) error {
+		return eachOverflow(over.Bytes(row), func(kind Kind, name, _ []byte) bool {
+			key := ColumnKey{string(name), kind}
+			if !seen[key] {
+				seen[key] = true
+				keys = append(keys, key)
+			}
+			return true
+		})
+	})
+	return keys, err
+}
+
+func eachRow(v *Vector, sel []uint32, f func(row int) error) error {
+	if sel == nil {
+		for row := range v.Len() {
+			if v.Has(row) {
+				if err := f(row); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for _, row := range sel {
+		if v.Has(int(row)) {
+			if err := f(int(row)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// full returns the column of a key for all of the given rows: what is stored under it and
+// what overflowed; nil if the block has neither.
+func (v *blockView) full(key ColumnKey, sel []uint32) (*Vector, error) {
+	over, err := v.overflowVector(key, sel)
+	if err != nil {
+		return nil, err
+	}
+	slot := v.find(key)
+	if slot < 0 {
+		return over, nil
+	}
+	vec, err := v.vector(slot, sel)
+	if err != nil || over == nil {
+		return vec, err
+	}
+	b := column.Builder{Kind: key.Kind}
+	rows := sel
+	if rows == nil {
+		rows = allRows(v.rows)
+	}
+	for _, row := range rows {
+		for _, src := range [...]*Vector{vec, over} {
+			if src.Has(int(row)) {
+				b.AppendVector(row, src, int(row), int(row)+1)
+				break
+			}
+		}
+	}
+	return b.Vector(v.rows, v.io.Arena), nil
+}
+
+func allRows(n int) []uint32 {
+	rows := make([]uint32, n)
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	return rows
+}

@@ -1,0 +1,422 @@
+package columnar
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/part"
+	"belfry/internal/fault"
+)
+
+// item is one block that a query may have to look at.
+type item struct {
+	part  *partHandle
+	blk   *part.Block
+	mem   *memView
+	block *memBlock
+	facts *streamFacts
+	min   int64
+	max   int64
+	age   int      // order of arrival
+	rows  []uint32 // the only rows that may match, if an ID index told; nil: all
+}
+
+// plan is what a query has to look at, with the references it holds.
+type plan struct {
+	root  *node
+	q     Query
+	items []item
+	held  []*partHandle
+	stats Stats
+}
+
+func (p *plan) release() {
+	for _, h := range p.held {
+		h.release()
+	}
+}
+
+// snapshot returns a tenant's parts, referenced, and memtables, in the order of arrival.
+func (db *DB) snapshot(tenantID string, from, to int64) ([]*partHandle, []*memView) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	var held []*partHandle
+	for _, h := range db.parts[tenantID] {
+		if h.max >= from && h.min < to {
+			h.acquire()
+			held = append(held, h)
+		}
+	}
+	var mems []*memView
+	for _, m := range db.frozen {
+		if t := m.tenants[tenantID]; t != nil {
+			mems = append(mems, t.view(false))
+		}
+	}
+	if t := db.active.tenants[tenantID]; t != nil {
+		mems = append(mems, t.view(true))
+	}
+	return held, mems
+}
+
+// plan finds the blocks that q may touch.
+func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
+	root, err := compile(q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	if age := db.o.Retention.MaxAge; age > 0 {
+		q.From = max(q.From, db.now().Add(-age).UnixNano())
+	}
+	p := &plan{root: root, q: q}
+	held, mems := db.snapshot(q.Tenant, q.From, q.To)
+	p.held = held
+	for i, h := range held {
+		if err := ctx.Err(); err != nil {
+			p.release()
+			return nil, err
+		}
+		p.stats.Parts++
+		if err := p.addPart(h, i<<20); err != nil {
+			if !isCorrupt(err) {
+				p.release()
+				return nil, err
+			}
+			p.stats.Damaged++
+			db.quarantine(h, err)
+		}
+	}
+	for i, m := range mems {
+		p.stats.Parts++
+		facts := factsOf(root, len(m.streams), func(i int) *streamDef { return m.streams[i].def })
+		for j, b := range m.blocks {
+			if b.max < q.From || b.min >= q.To || len(b.times) == 0 {
+				continue
+			}
+			p.stats.Blocks++
+			if facts.none {
+				p.stats.BlocksPruned++
+				continue
+			}
+			p.items = append(p.items, item{mem: m, block: b, facts: facts, min: b.min, max: b.max, age: (len(held)+i)<<20 + j})
+		}
+	}
+	return p, nil
+}
+
+// addPart adds the blocks of a part.
+func (p *plan) addPart(h *partHandle, age int) error {
+	facts := factsOf(p.root, len(h.streams), func(i int) *streamDef { return h.streams[i] })
+	rows, indexed, err := p.fromIndex(h)
+	if err != nil {
+		return err
+	}
+	for i := range h.r.Blocks {
+		b := &h.r.Blocks[i]
+		if b.MaxTime < p.q.From || b.MinTime >= p.q.To {
+			continue
+		}
+		p.stats.Blocks++
+		if facts.none || facts.allowed != nil && !slices.Contains(facts.allowed[b.FirstStream:b.LastStream+1], true) || indexed && rows[i] == nil {
+			p.stats.BlocksPruned++
+			continue
+		}
+		p.items = append(p.items, item{part: h, blk: b, facts: facts, min: b.MinTime, max: b.MaxTime, age: age + i, rows: rows[i]})
+	}
+	return nil
+}
+
+// fromIndex asks the part's ID index, if the filter's outermost And has an Equal
+// or In on an indexed column.
+func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
+	conds := []*node{p.root}
+	if p.root.op == opAnd {
+		conds = p.root.of
+	}
+	for _, n := range conds {
+		if n.op != opRow || len(n.leaf.ids) == 0 {
+			continue
+		}
+		col := h.r.FindColumn(n.leaf.ref.Name, column.ID)
+		if col < 0 || !h.r.HasIDs(col) || n.leaf.ref.Every || h.r.FindColumn(overflowKey.Name, overflowKey.Kind) >= 0 {
+			continue
+		}
+		alone := true
+		for k := column.String; k <= column.JSON; k++ {
+			if k != column.ID && n.leaf.takes[k] && h.r.FindColumn(n.leaf.ref.Name, k) >= 0 {
+				alone = false
+			}
+		}
+		if !alone {
+			continue
+		}
+		io := part.IO{}
+		var places []part.Place
+		for _, id := range n.leaf.ids {
+			var err error
+			if places, err = h.r.FindID(&io, col, id, places); err != nil {
+				return nil, false, err
+			}
+		}
+		p.stats.BytesRead += io.BytesRead
+		slices.SortFunc(places, func(a, b part.Place) int {
+			return cmp.Or(cmp.Compare(a.Block, b.Block), cmp.Compare(a.Row, b.Row))
+		})
+		rows := map[int][]uint32{}
+		for _, pl := range slices.Compact(places) {
+			rows[pl.Block] = append(rows[pl.Block], uint32(pl.Row))
+		}
+		return rows, true, nil
+	}
+	return nil, false, nil
+}
+
+// selectRows points the view at an item and returns the rows that match: n of
+// them, sel, which is nil if all rows of the block do.
+func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err error) {
+	if it.part != nil {
+		v.openPart(it.part, it.blk)
+	} else {
+		v.openMem(it.mem, it.block)
+	}
+	e := evaluator{view: v, facts: it.facts}
+	verdict := maybe
+	if it.rows == nil {
+		if verdict = e.prune(p.root, false); verdict == maybe && it.part != nil {
+			verdict = e.prune(p.root, true)
+		}
+		if e.err != nil {
+			return nil, 0, e.err
+		}
+		if verdict == never {
+			v.stats.BlocksPruned++
+			return nil, 0, nil
+		}
+	}
+	v.stats.BlocksRead++
+	v.stats.RowsScanned += int64(v.rows)
+	if err := v.head(); err != nil {
+		return nil, 0, err
+	}
+	mask := bitmap(v.io.Arena.ZeroWords((v.rows + 63) / 64))
+	if it.rows == nil {
+		mask.setRange(0, v.rows)
+	} else {
+		for _, r := range it.rows {
+			mask.set(int(r))
+		}
+	}
+	if it.min < p.q.From || it.max >= p.q.To {
+		for i, t := range v.times {
+			if int64(t) < p.q.From || int64(t) >= p.q.To {
+				mask[i>>6] &^= 1 << (uint(i) & 63)
+			}
+		}
+	}
+	if it.facts.allowed != nil {
+		out := bitmap(v.io.Arena.ZeroWords(len(mask)))
+		for _, r := range v.runs {
+			if it.facts.allowed[r.stream] {
+				out.setRange(r.start, r.end)
+			}
+		}
+		for i := range mask {
+			mask[i] &= out[i]
+		}
+	}
+	if verdict != always && !mask.empty() {
+		if mask, err = e.eval(p.root, mask); err != nil {
+			return nil, 0, err
+		}
+	}
+	n = mask.count()
+	if n == v.rows {
+		return nil, n, nil
+	}
+	return mask.rows(v.io.Arena.Uint32s(n)[:0]), n, nil
+}
+
+// budget counts what a query has used, over all its goroutines.
+type budget struct {
+	limits Limits
+	bytes  atomic.Int64
+	rows   atomic.Int64
+	cut    atomic.Uint32
+	stop   atomic.Bool
+}
+
+func (b *budget) end(c Cut) {
+	b.cut.CompareAndSwap(uint32(CutNone), uint32(c))
+	b.stop.Store(true)
+}
+
+// spend counts decoded bytes.
+func (b *budget) spend(n int64) {
+	if total := b.bytes.Add(n); b.limits.BytesScanned > 0 && total >= b.limits.BytesScanned {
+		b.end(CutBytes)
+	}
+}
+
+// take asks for n rows and returns how many are granted.
+func (b *budget) take(n int) int {
+	total := b.rows.Add(int64(n))
+	if b.limits.Rows <= 0 || total <= b.limits.Rows {
+		return n
+	}
+	b.end(CutRows)
+	return max(0, n-int(total-b.limits.Rows))
+}
+
+// each runs f over the plan's items in order, on several goroutines. Each has a
+// view of its own; newWorker is called once for each and returns its f.
+func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() func(v *blockView, it *item) error) error {
+	workers := min(db.o.QueryConcurrency, len(p.items))
+	if workers == 0 {
+		return ctx.Err()
+	}
+	var next atomic.Int64
+	var mu sync.Mutex
+	var first error
+	fail := func(err error) {
+		mu.Lock()
+		if first == nil {
+			first = err
+		}
+		mu.Unlock()
+		b.stop.Store(true)
+	}
+	run := func(f func(*blockView, *item) error) {
+		var stats Stats
+		v := newBlockView(&stats)
+		for !b.stop.Load() {
+			i := int(next.Add(1)) - 1
+			if i >= len(p.items) {
+				break
+			}
+			select {
+			case db.work <- struct{}{}:
+			case <-ctx.Done():
+				fail(ctx.Err())
+				continue
+			}
+			if err := ctx.Err(); err != nil || b.stop.Load() {
+				<-db.work
+				if err != nil {
+					fail(err)
+				}
+				continue
+			}
+			before := stats.BytesScanned
+			err := f(v, &p.items[i])
+			<-db.work
+			b.spend(stats.BytesScanned - before)
+			switch {
+			case err == nil:
+			case errors.Is(err, ErrStop):
+				b.stop.Store(true)
+			case isCorrupt(err) && p.items[i].part != nil:
+				stats.Damaged++
+				db.quarantine(p.items[i].part, err)
+			default:
+				fail(err)
+			}
+		}
+		mu.Lock()
+		p.stats.add(&stats)
+		mu.Unlock()
+	}
+	fs := make([]func(*blockView, *item) error, workers)
+	for i := range fs {
+		fs[i] = newWorker()
+	}
+	var wg sync.WaitGroup
+	for _, f := range fs[1:] {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			run(f)
+		}()
+	}
+	run(fs[0])
+	wg.Wait()
+	p.stats.Cut = Cut(b.cut.Load())
+	return first
+}
+
+func (s *Stats) add(o *Stats) {
+	s.BlocksPruned += o.BlocksPruned
+	s.BlocksRead += o.BlocksRead
+	s.RowsScanned += o.RowsScanned
+	s.RowsMatched += o.RowsMatched
+	s.BytesRead += o.BytesRead
+	s.BytesScanned += o.BytesScanned
+	s.Damaged += o.Damaged
+}
+
+// query wraps what all queries have in common.
+func (db *DB) query(ctx context.Context, kind string, q Query, f func(p *plan, b *budget) error) (Stats, error) {
+	begin := time.Now()
+	if q.Tenant == "" {
+		return Stats{}, fault.Invalidf("query without a tenant")
+	}
+	if err := db.enter(); err != nil {
+		return Stats{}, err
+	}
+	defer db.leave()
+	outcome := "ok"
+	p, err := db.plan(ctx, q)
+	var stats Stats
+	if err == nil {
+		b := &budget{limits: q.Limits}
+		err = f(p, b)
+		p.release()
+		stats = p.stats
+	}
+	stats.Elapsed = time.Since(begin)
+	switch {
+	case err != nil:
+		outcome = "error"
+	case stats.Cut != CutNone:
+		outcome = "cut"
+	}
+	db.metrics.queries.WithLabelValues(kind, outcome).Inc()
+	db.metrics.scannedBytes.Add(float64(stats.BytesScanned))
+	return stats, err
+}
+
+// Scan hands the rows of q to workers, block by block, in parallel and in no
+// order. newWorker is called once per goroutine, before any block, from the
+// calling goroutine.
+func (db *DB) Scan(ctx context.Context, q Query, newWorker func() Worker) (Stats, error) {
+	return db.query(ctx, "scan", q, func(p *plan, b *budget) error {
+		slices.SortStableFunc(p.items, func(x, y item) int { return cmp.Compare(y.max, x.max) })
+		return db.each(ctx, p, b, func() func(*blockView, *item) error {
+			w := newWorker()
+			var block Block
+			return func(v *blockView, it *item) error {
+				sel, n, err := p.selectRows(v, it)
+				if err != nil || n == 0 {
+					return err
+				}
+				if granted := b.take(n); granted < n {
+					if granted == 0 {
+						return nil
+					}
+					if sel == nil {
+						sel = allRows(n)
+					}
+					sel, n = sel[:granted], granted
+				}
+				v.stats.RowsMatched += int64(n)
+				block.fill(v, sel)
+				return w.Block(&block)
+			}
+		})
+	})
+}
