@@ -6,6 +6,7 @@ type metrics struct {
 	received        prometheus.Counter
 	invalid         prometheus.Counter
 	journalFailures prometheus.Counter
+	damaged         prometheus.Counter
 	receivers       prometheus.Gauge
 	integrations    prometheus.Gauge
 	inhibitRules    prometheus.Gauge
@@ -23,6 +24,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		journalFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "belfry_router_journal_failures_total", Help: "Changes of silences and the notification log that a crash would lose.",
 		}),
+		damaged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "belfry_router_snapshots_damaged_total", Help: "Snapshots of silences and the notification log that could not be read at start.",
+		}),
 		receivers: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "alertmanager_receivers", Help: "Number of configured receivers that a route uses.",
 		}),
@@ -37,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.DefBuckets,
 		}, []string{"handler", "method", "code"}),
 	}
-	reg.MustRegister(m.received, m.invalid, m.journalFailures, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
+	reg.MustRegister(m.received, m.invalid, m.journalFailures, m.damaged, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
 	return m
 }
 

@@ -125,7 +125,7 @@ func (r *Router) openState() error {
 		Metrics:       r.opts.Registerer,
 		EventRecorder: r.recorder,
 	})
-	if err != nil {
+	if err = r.setAside(silencesFile, r.silences != nil, err); err != nil {
 		return fmt.Errorf("silences: %w", err)
 	}
 	r.nflog, err = nflog.New(nflog.Options{
@@ -134,7 +134,7 @@ func (r *Router) openState() error {
 		Logger:       r.logger.With("component", "nflog"),
 		Metrics:      r.opts.Registerer,
 	})
-	if err != nil {
+	if err = r.setAside(nflogFile, r.nflog != nil, err); err != nil {
 		return fmt.Errorf("notification log: %w", err)
 	}
 	r.silenceJournal, err = openJournal(r.path(silencesFile+".journal"), r.logger, r.metrics.journalFailures, r.silences.Merge)
@@ -151,6 +151,20 @@ func (r *Router) openState() error {
 	r.alerts, err = mem.NewAlerts(context.Background(), alertGCInterval, r.opts.Config.MaxAlertsPerName,
 		r.silencer, r.logger, r.recorder, r.opts.Registerer, featurecontrol.NoopFlags{})
 	return err
+}
+
+// setAside deals with an error of opening a state. Where the state is there
+// nevertheless, empty, its snapshot is damaged: it is kept under another name,
+// so that somebody can look at it, and the router goes on with what the journal
+// has. Routing alerts without old silences is better than not routing them.
+func (r *Router) setAside(name string, opened bool, err error) error {
+	if err == nil || !opened {
+		return err
+	}
+	r.metrics.damaged.Inc()
+	aside := fmt.Sprintf("%s.damaged-%d", r.path(name), time.Now().Unix())
+	r.logger.Error("snapshot is damaged and set aside", "path", r.path(name), "aside", aside, "err", err)
+	return os.Rename(r.path(name), aside)
 }
 
 func (r *Router) closeState() error {

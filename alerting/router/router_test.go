@@ -378,6 +378,29 @@ func TestCrashTellsNothingTwice(t *testing.T) {
 	})
 }
 
+func TestDamagedSnapshotIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, simple)
+		g.fire("alertname=A")
+		g.at("11s")
+		g.want("10s team firing [A]")
+		g.close()
+		for _, name := range []string{silencesFile, nflogFile} {
+			require.FileExists(t, filepath.Join(g.dir, name))
+			require.NoError(t, os.WriteFile(filepath.Join(g.dir, name), []byte("\xff\xff\xff nonsense"), 0o600))
+		}
+		g.open(simple)
+		for _, name := range []string{silencesFile, nflogFile} {
+			aside, err := filepath.Glob(filepath.Join(g.dir, name+".damaged-*"))
+			require.NoError(t, err)
+			require.Len(t, aside, 1)
+		}
+		g.fire("alertname=A")
+		g.at("11s")
+		g.want("10s team firing [A]") // told again rather than never
+	})
+}
+
 func TestReloadKeepsAlertsAndRefusesFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, simple)
