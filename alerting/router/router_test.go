@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -375,6 +377,50 @@ func TestCrashTellsNothingTwice(t *testing.T) {
 		killed.want()
 		killed.at("32m")
 		killed.want("30m10s team firing [A]")
+	})
+}
+
+// silence makes a silence for a label that ends after a while, by the API.
+func (g *rig) silence(name, value string, d time.Duration) {
+	g.t.Helper()
+	body := fmt.Sprintf(`{"matchers":[{"name":%q,"value":%q,"isRegex":false}],"startsAt":%q,"endsAt":%q,"createdBy":"ada","comment":"deploy"}`,
+		name, value, time.Now().Format(time.RFC3339Nano), time.Now().Add(d).Format(time.RFC3339Nano))
+	req := httptest.NewRequest(http.MethodPost, "/api/v2/silences", strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	g.router.Handler().ServeHTTP(rec, req)
+	require.Equal(g.t, http.StatusOK, rec.Code, rec.Body.String())
+}
+
+func TestSilences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, simple)
+		g.silence("instance", "1", 10*time.Minute)
+		g.fire("alertname=A", "instance=1")
+		g.fire("alertname=A", "instance=2")
+		g.fire("alertname=B", "instance=1")
+		g.at("9m")
+		g.want("10s team firing [A/2]")
+		g.at("12m")
+		require.ElementsMatch(t, []string{"10m10s team firing [A/1 A/2]", "10m10s team firing [B/1]"}, g.told)
+	})
+}
+
+func TestCrashBeforeTheLogTellsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, killed := newRig(t, simple), &rig{t: t, dir: t.TempDir()}
+		g.fail = func(int) (bool, error) { // the process dies when the Escalator has answered
+			copyDir(t, g.dir, killed.dir)
+			return false, nil
+		}
+		g.fire("alertname=A")
+		g.at("11s")
+		g.want("10s team firing [A]")
+		g.close()
+		killed.open(simple)
+		killed.fire("alertname=A")
+		killed.at("11s")
+		killed.want("10s team firing [A]")
 	})
 }
 

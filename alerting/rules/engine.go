@@ -104,9 +104,13 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	p := parser.NewParser(parser.Options{})
+	if l, ok := o.Languages[Metrics].(promQL); ok {
+		p = l.parser // what was checked with it must load with it
+	}
 	e := &Engine{
 		opts: o, logger: o.Logger, config: o.Config,
-		parser:  parser.NewParser(parser.Options{}),
+		parser:  p,
 		metrics: newMetrics(o.Registerer),
 		grace:   newGrace(), health: newHealth(),
 		resendDelay: time.Duration(o.Config.ResendDelay),

@@ -70,7 +70,7 @@ func (b *bench) write(name, content string) {
 
 func (b *bench) start() {
 	b.t.Helper()
-	p := parser.NewParser(parser.Options{})
+	p := parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
 	engine := promql.NewEngine(promql.EngineOpts{MaxSamples: 1e6, Timeout: time.Minute, Parser: p})
 	e, err := New(Options{
 		Config: b.config,
@@ -525,6 +525,17 @@ func TestReload(t *testing.T) {
 		require.Equal(t, model.LabelSet{"alertname": "C", "c": "c", "svc": "y"}, b.last("C").Labels, "only the type changed")
 		b.stop()
 		require.ErrorContains(t, b.engine.Reload(b.config), "shut down")
+		b.stop()
+	})
+}
+
+func TestTheLanguagesParserLoadsWhatItChecked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, "groups: [{name: g, rules: [{alert: A, expr: 'sort_by_label(errors, \"job\") > 1'}]}]")
+		b.start()
+		b.put("errors", 2)
+		time.Sleep(11 * time.Second)
+		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 	})
 }
