@@ -69,6 +69,19 @@ func (deleteOnly) WALReplayStatus() (promtsdb.WALReplayStatus, error) {
 	return promtsdb.WALReplayStatus{}, nil
 }
 
+// orNothing makes a function that may be nil, or return nil, safe to use.
+func orNothing[T any](f func(context.Context) T) func(context.Context) T {
+	none, _ := any(nothing{}).(T)
+	return func(ctx context.Context) T {
+		if f != nil {
+			if v := f(ctx); any(v) != nil {
+				return v
+			}
+		}
+		return none
+	}
+}
+
 // nothing answers for the parts that are not there.
 type nothing struct{}
 

@@ -75,8 +75,8 @@ type Alertmanagers interface {
 	DroppedAlertmanagers() []*url.URL
 }
 
-// Options configure the API. Nil functions and handlers stand for "there is
-// nothing of that kind".
+// Options configure the API. Nil functions and handlers, and functions that
+// return nil for a tenant, stand for "there is nothing of that kind".
 type Options struct {
 	Store  Store
 	Admin  func(tenant string) Admin
@@ -157,15 +157,9 @@ func (o *Options) fillIn() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Rules == nil {
-		o.Rules = func(context.Context) Rules { return nothing{} }
-	}
-	if o.Targets == nil {
-		o.Targets = func(context.Context) Targets { return nothing{} }
-	}
-	if o.Alertmanagers == nil {
-		o.Alertmanagers = func(context.Context) Alertmanagers { return nothing{} }
-	}
+	o.Rules = orNothing(o.Rules)
+	o.Targets = orNothing(o.Targets)
+	o.Alertmanagers = orNothing(o.Alertmanagers)
 	if o.Prometheus == nil {
 		o.Prometheus = func() config.Config { return config.DefaultConfig }
 	}
