@@ -59,7 +59,6 @@ func (s *Settings) fill() {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	s.Logger = s.Logger.With("component", "collector")
 	if s.MaxRequestSize <= 0 {
 		s.MaxRequestSize = DefaultMaxRequestSize
 	}
