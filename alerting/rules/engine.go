@@ -46,7 +46,8 @@ type Options struct {
 	// ExternalURL is Belfry's own, for links and templates.
 	ExternalURL *url.URL
 	// LinkTo returns the page that shows an expression, relative to
-	// ExternalURL; by default /graph, /logs and /traces with the query.
+	// ExternalURL; by default /graph?g0.expr=, as Prometheus, /logs?q= and
+	// /traces?q=.
 	LinkTo func(t Type, expr string) string
 	// Dir holds the state file. Empty: state is not kept.
 	Dir string
@@ -339,6 +340,9 @@ func (e *Engine) query(ctx context.Context, expr string, at time.Time) (promql.V
 		return nil, fmt.Errorf("rules on %s are not available", s.language)
 	}
 	vec, err := lang.Query(ctx, expr, at)
+	for i := range vec {
+		vec[i].T = at.UnixMilli() // what is recorded is recorded at the evaluation's time
+	}
 	if err != nil || !isRule || origin.Kind != promrules.KindAlerting {
 		return vec, err
 	}
@@ -406,9 +410,9 @@ func defaultLink(t Type, expr string) string {
 	q := url.QueryEscape(expr)
 	switch t {
 	case Logs:
-		return "/logs?query=" + q
+		return "/logs?q=" + q
 	case Traces:
-		return "/traces?query=" + q
+		return "/traces?q=" + q
 	}
 	return "/graph?g0.expr=" + q + "&g0.tab=1"
 }
