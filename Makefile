@@ -21,7 +21,7 @@ run: build ## the server on its default ports, data in ./belfry-data
 build: ui ## bin/belfry, with the web app in it
 	@echo "building $(BIN) (the first build of a machine compiles all dependencies: several minutes)"
 	@mkdir -p bin
-	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/belfry
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/belfry
 
 ui: ui/dist/index.html ## the web app
 

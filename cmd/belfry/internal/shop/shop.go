@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// Options says where the shop sends its telemetry and how busy it is.
+// Options says where the shop sends its telemetry.
 type Options struct {
 	Endpoint string               // OTLP gRPC, host:port
-	Shoppers int                  // at the same time; each makes about one request a second
-	Clock    func() time.Duration // since opening, for the timetable of trouble; nil means real time
+	Clock    func() time.Duration // since the first shopper, for the timetable of trouble; nil means real time
 }
 
 // Shop is the running shop.
@@ -29,7 +28,7 @@ type Shop struct {
 	failures atomic.Int64
 }
 
-// Open starts all services and lets the shoppers in.
+// Open starts all services. Nobody is in the shop yet.
 func Open(ctx context.Context, opts Options) (*Shop, error) {
 	sh := &Shop{opts: opts, opened: time.Now()}
 	if err := sh.build(ctx); err != nil {
@@ -38,12 +37,18 @@ func Open(ctx context.Context, opts Options) (*Shop, error) {
 	for _, s := range sh.services {
 		sh.work.Go(s.serve)
 	}
+	return sh, nil
+}
+
+// Admit lets shoppers in, who stay until Close. Each makes about one request a
+// second. The timetable of trouble starts now. It is called once.
+func (sh *Shop) Admit(shoppers int) {
+	sh.opened = time.Now()
 	run, cancel := context.WithCancel(context.Background())
 	sh.cancel = cancel
-	for i := range opts.Shoppers {
+	for i := range shoppers {
 		sh.work.Go(func() { sh.shopper(run, i) })
 	}
-	return sh, nil
 }
 
 func (sh *Shop) build(ctx context.Context) error {
