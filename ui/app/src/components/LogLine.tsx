@@ -34,7 +34,7 @@ export const LogLine = memo(function LogLine(props: Props) {
         }}
       >
         <span className="log-level" style={{ background: levelColor(row.level) }} title={row.level} />
-        <time className="log-time mono">{withDate ? `${formatDateTime(row.ms).slice(5)}` : formatClock(row.ms, true)}</time>
+        <time className="log-time mono" dateTime={new Date(row.ms).toISOString()}>{withDate ? `${formatDateTime(row.ms).slice(5)}` : formatClock(row.ms, true)}</time>
         {service && (
           <span className="log-service" style={{ color }} title={service}>
             {service}

@@ -103,6 +103,7 @@ export default function TracesPage() {
             <Field label="Service">
               <span className="select-wrap">
                 <select
+                  aria-label="Service"
                   value={draft.service}
                   onChange={(event) => {
                     const next = { ...draft, service: event.target.value, operation: "", raw: "" };
