@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-//go:embed testdata/*.test
+//go:embed testdata/*.logql
 var scripts embed.FS
 
 // Queries returns all queries of the scripts, as seeds of fuzz tests.
@@ -62,7 +62,7 @@ func Scripts(t *testing.T, newStore func(t *testing.T) logs.Store, rewrite bool)
 	files, err := scripts.ReadDir("testdata")
 	require.NoError(t, err)
 	for _, f := range files {
-		t.Run(strings.TrimSuffix(f.Name(), ".test"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(f.Name(), ".logql"), func(t *testing.T) {
 			src, err := scripts.ReadFile("testdata/" + f.Name())
 			require.NoError(t, err)
 			store := newStore(t)
