@@ -66,7 +66,10 @@ func statusError(resp *http.Response, reply []byte) error {
 	if code >= 200 && code < 300 {
 		return nil
 	}
-	err := fmt.Errorf("%s answered %d: %s", resp.Request.URL.Host, code, incident.Clip(strings.TrimSpace(string(reply)), 200))
+	err := fmt.Errorf("%s answered %d", resp.Request.URL.Host, code)
+	if said := strings.TrimSpace(string(reply)); said != "" {
+		err = fmt.Errorf("%w: %s", err, incident.Clip(said, 200))
+	}
 	switch {
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
