@@ -18,6 +18,7 @@ import (
 
 	"github.com/prometheus/alertmanager/alert"
 	amconfig "github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
@@ -464,6 +465,47 @@ func TestReloadKeepsAlertsAndRefusesFaults(t *testing.T) {
 		g.at("2m")
 		require.Contains(t, g.told, "30s team firing [A]", "another group, so told anew, at once because it is old")
 	})
+}
+
+// Everything at once, for the race detector and for what it leaves behind.
+func TestReloadUnderLoad(t *testing.T) {
+	g := newRig(t, strings.Replace(simple, "group_wait: 10s", "group_wait: 0s", 1))
+	var work sync.WaitGroup
+	done := make(chan struct{})
+	for i := range 4 {
+		work.Go(func() {
+			for n := 0; n < 10 || !isClosed(done); n++ {
+				g.send(&alert.Alert{Alert: model.Alert{
+					Labels:   labelsOf(fmt.Sprintf("alertname=A%d", n%10), fmt.Sprintf("instance=%d", i)),
+					StartsAt: time.Now(), EndsAt: time.Now().Add(time.Hour),
+				}})
+				rec := httptest.NewRecorder()
+				g.router.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/api/v2/alerts/groups", nil))
+				require.Equal(t, http.StatusOK, rec.Code)
+				_, err := g.router.Explain(context.Background(), labelsOf("alertname=A1"), time.Now())
+				require.NoError(t, err)
+			}
+		})
+	}
+	for range 20 {
+		require.NoError(t, g.router.Reload(parse(t, simple)))
+	}
+	close(done)
+	work.Wait()
+	eventually(t, func() bool {
+		groups, _, err := g.router.running.Load().dispatcher.Groups(context.Background(),
+			func(*dispatch.Route) bool { return true }, func(*alert.Alert, time.Time) bool { return true })
+		return err == nil && len(groups) == 10
+	})
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func TestSendRefusesWhatIsNotAnAlert(t *testing.T) {

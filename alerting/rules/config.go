@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -31,6 +32,9 @@ type Config struct {
 	// RestartGrace is how long after a start an alert that fired before is held
 	// although its expression returns nothing, at least two evaluations.
 	RestartGrace model.Duration `yaml:"restart_grace"`
+	// MaxConcurrentRules bounds how many rules are evaluated at a time beside
+	// the one that each group evaluates.
+	MaxConcurrentRules int `yaml:"max_concurrent_rules"`
 	// ExternalLabels are visible to templates as $externalLabels.
 	ExternalLabels map[string]string `yaml:"external_labels"`
 }
@@ -43,6 +47,7 @@ func DefaultConfig() Config {
 		OutageTolerance:    model.Duration(time.Hour),
 		ForGracePeriod:     model.Duration(10 * time.Minute),
 		RestartGrace:       model.Duration(time.Minute),
+		MaxConcurrentRules: runtime.GOMAXPROCS(0),
 	}
 }
 
@@ -70,6 +75,9 @@ func (c *Config) Validate() error {
 		if d.value < 0 {
 			errs = append(errs, fmt.Errorf("%s: must not be negative", d.name))
 		}
+	}
+	if c.MaxConcurrentRules < 0 {
+		errs = append(errs, errors.New("max_concurrent_rules: must not be negative"))
 	}
 	for name, value := range c.ExternalLabels {
 		if !model.UTF8Validation.IsValidLabelName(name) || name == labels.MetricName {

@@ -152,24 +152,24 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	runCtx, cancel := context.WithCancel(tenant.WithID(context.WithoutCancel(ctx), e.opts.Tenant))
 	e.cancel = cancel
+	beside := newConcurrency(e.config.MaxConcurrentRules)
 	manager := promrules.NewManager(&promrules.ManagerOptions{
-		ExternalURL:     e.opts.ExternalURL,
-		QueryFunc:       e.query,
-		NotifyFunc:      e.notify,
-		Context:         runCtx,
-		Appendable:      e.opts.Appendable,
-		Queryable:       e.opts.Queryable,
-		Logger:          e.logger,
-		Metrics:         e.metrics.groups,
-		OutageTolerance: time.Duration(e.config.OutageTolerance),
-		ForGracePeriod:  forGrace,
-		ResendDelay:     e.resendDelay,
-		GroupLoader:     e.loader,
-		// Prometheus' own controller walks syntax trees and knows PromQL's nodes
-		// only. Without knowledge of dependencies a group evaluates in order.
-		RuleDependencyController: noDependencies{},
-		DefaultRuleQueryOffset:   func() time.Duration { return e.queryOffset() },
-		Parser:                   e.parser,
+		ExternalURL:               e.opts.ExternalURL,
+		QueryFunc:                 e.query,
+		NotifyFunc:                e.notify,
+		Context:                   runCtx,
+		Appendable:                e.opts.Appendable,
+		Queryable:                 e.opts.Queryable,
+		Logger:                    e.logger,
+		Metrics:                   e.metrics.groups,
+		OutageTolerance:           time.Duration(e.config.OutageTolerance),
+		ForGracePeriod:            forGrace,
+		ResendDelay:               e.resendDelay,
+		GroupLoader:               e.loader,
+		RuleConcurrencyController: beside,
+		RuleDependencyController:  beside,
+		DefaultRuleQueryOffset:    e.queryOffset,
+		Parser:                    e.parser,
 	})
 	if err := e.update(manager, e.config, e.loader); err != nil {
 		cancel()
@@ -185,10 +185,6 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	return nil
 }
-
-type noDependencies struct{}
-
-func (noDependencies) AnalyseRules([]promrules.Rule) {}
 
 func (e *Engine) queryOffset() time.Duration { return time.Duration(e.metrics.queryOffset.Load()) }
 
