@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -152,7 +154,48 @@ func TestBadGRPC(t *testing.T) {
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
 	require.Zero(t, retryDelayOf(err))
 
-	_, err = export(t.Context(), conn, "logs", request(t, "logs", []string{"good"}, 0))
+	good := request(t, "logs", []string{"good"}, 0)
+	_, err = export(t.Context(), conn, "logs", good)
 	require.NoError(t, err)
 	require.Equal(t, []string{"good"}, w.logs.names("default"))
+}
+
+// asIs sends messages as they are, under the name of a compression.
+type asIs struct{ name string }
+
+func (c asIs) Type() string                      { return c.name }
+func (c asIs) Do(w io.Writer, body []byte) error { _, err := w.Write(body); return err }
+
+func TestCompressedGRPC(t *testing.T) {
+	w := start(t, nil, func(s *Settings) { s.MaxRequestSize = smallLimit })
+	good := request(t, "logs", []string{"good"}, 0)
+	bomb := make([]byte, 64<<20)
+	for _, tt := range []struct {
+		name, encoding string
+		body           []byte
+		code           codes.Code
+	}{
+		{"gzip", "gzip", gzipped(t, good), codes.OK},
+		{"zstd", "zstd", zstded(t, good), codes.OK},
+		{"not gzip", "gzip", good, codes.Internal},
+		{"not zstd", "zstd", good, codes.Internal},
+		{"gzip bomb", "gzip", gzipped(t, bomb), codes.ResourceExhausted},
+		{"zstd bomb", "zstd", zstded(t, bomb), codes.ResourceExhausted},
+		{"large window", "zstd", hugeWindow(), codes.Internal},
+		{"unknown", "rot13", good, codes.Unimplemented},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, err := grpc.NewClient(w.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()),
+				grpc.WithCompressor(asIs{tt.encoding})) //nolint:staticcheck // SA1019: the only way to send what is not compressed
+			require.NoError(t, err)
+			defer func() { require.NoError(t, conn.Close()) }()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err = export(t.Context(), conn, "logs", tt.body)
+			runtime.ReadMemStats(&after)
+			require.Equal(t, tt.code, status.Code(err), "%v", err)
+			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(100<<20), "memory taken")
+		})
+	}
+	require.Equal(t, []string{"good", "good"}, w.logs.names("default"))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"google.golang.org/grpc"
 )
 
 // maxZstdWindow bounds what a zstd frame may make a decoder allocate before it
@@ -76,3 +77,31 @@ func (p *pooled) Close() error {
 type eofReader struct{}
 
 func (eofReader) Read([]byte) (int, error) { return 0, io.EOF }
+
+// grpcZstd decompresses gRPC messages. The one that configgrpc registers lets a
+// frame of a few bytes ask for a window of 512 MiB.
+type grpcZstd struct {
+	decoders *Decompressors
+	limit    int64
+}
+
+// ZstdOption makes a server decompress zstd within bounds. limit is the
+// server's limit of a message, in bytes.
+func ZstdOption(limit int64) grpc.ServerOption {
+	//nolint:staticcheck // SA1019: the successor is registered for the whole process, in an init function
+	return grpc.RPCDecompressor(&grpcZstd{decoders: new(Decompressors), limit: limit})
+}
+
+// Type implements grpc.Decompressor.
+func (*grpcZstd) Type() string { return "zstd" }
+
+// Do implements grpc.Decompressor. It reads one byte more than the limit, by
+// which the server sees that the message is over it.
+func (z *grpcZstd) Do(r io.Reader) ([]byte, error) {
+	body, err := z.decoders.Zstd(io.NopCloser(r))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	return io.ReadAll(io.LimitReader(body, z.limit+1))
+}

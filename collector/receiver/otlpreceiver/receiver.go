@@ -100,7 +100,8 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 		return fmt.Errorf("otlp over grpc: %w", err)
 	}
 	r.grpcServer, err = cfg.ToServer(ctx, host.GetExtensions(), r.set.TelemetrySettings,
-		configgrpc.WithGrpcServerOption(ingest.CodecOption()))
+		configgrpc.WithGrpcServerOption(ingest.CodecOption()),
+		configgrpc.WithGrpcServerOption(ingest.ZstdOption(maxMessage(cfg))))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -116,6 +117,14 @@ func (r *otlpReceiver) startGRPC(ctx context.Context, host component.Host) error
 		}
 	})
 	return nil
+}
+
+// maxMessage returns the limit of a message in bytes; gRPC's own is 4 MiB.
+func maxMessage(cfg *configgrpc.ServerConfig) int64 {
+	if cfg.MaxRecvMsgSizeMiB > 0 {
+		return int64(cfg.MaxRecvMsgSizeMiB) << 20
+	}
+	return 4 << 20
 }
 
 func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error {
