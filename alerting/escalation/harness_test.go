@@ -32,7 +32,6 @@ type virtualClock struct {
 	mu     sync.Mutex
 	now    time.Time
 	timers []virtualTimer
-	asked  chan struct{} // a timer was asked for
 }
 
 type virtualTimer struct {
@@ -42,7 +41,7 @@ type virtualTimer struct {
 
 var epoch = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC) // a Monday
 
-func newClock() *virtualClock { return &virtualClock{now: epoch, asked: make(chan struct{}, 1000)} }
+func newClock() *virtualClock { return &virtualClock{now: epoch} }
 
 func (c *virtualClock) Now() time.Time {
 	c.mu.Lock()
@@ -55,11 +54,17 @@ func (c *virtualClock) After(d time.Duration) <-chan time.Time {
 	defer c.mu.Unlock()
 	ch := make(chan time.Time, 1)
 	c.timers = append(c.timers, virtualTimer{c.now.Add(d), ch})
-	select {
-	case c.asked <- struct{}{}:
-	default:
-	}
 	return ch
+}
+
+// FireAll fires all timers, early or not: whoever sleeps looks at the clock again.
+func (c *virtualClock) FireAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, timer := range c.timers {
+		timer.ch <- c.now
+	}
+	c.timers = nil
 }
 
 func (c *virtualClock) Set(t time.Time) {

@@ -56,7 +56,7 @@ func (l *Links) Acknowledge(tenant, incidentID, person string, now time.Time) st
 	return l.base + AckPath + l.Sign(Claim{tenant, incidentID, person, now.Add(l.expiry).Unix()})
 }
 
-var encoding = base64.RawURLEncoding
+var encoding = base64.RawURLEncoding.Strict()
 
 // Sign returns the token of a claim.
 func (l *Links) Sign(c Claim) string {
