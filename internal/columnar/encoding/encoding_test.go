@@ -1,0 +1,255 @@
+package encoding
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func intCases() map[string][]uint64 {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	fill := func(n int, f func(i int) int64) []uint64 {
+		out := make([]uint64, n)
+		for i := range out {
+			out[i] = uint64(f(i))
+		}
+		return out
+	}
+	return map[string][]uint64{
+		"empty":      {},
+		"one":        {7},
+		"const":      fill(1000, func(int) int64 { return -42 }),
+		"two":        {0, math.MaxUint64},
+		"extremes":   fill(700, func(i int) int64 { return []int64{math.MinInt64, math.MaxInt64, 0}[i%3] }),
+		"ascending":  fill(5000, func(i int) int64 { return 1_700_000_000_000_000_000 + int64(i)*1_000_000 }),
+		"jitter":     fill(5000, func(i int) int64 { return int64(i)*1000 + rnd.Int64N(1000) }),
+		"small":      fill(257, func(int) int64 { return rnd.Int64N(5) }),
+		"random":     fill(1000, func(int) int64 { return int64(rnd.Uint64()) }),
+		"divisible":  fill(300, func(int) int64 { return rnd.Int64N(1000) * 60_000 }),
+		"descending": fill(300, func(i int) int64 { return -int64(i) * 7 }),
+	}
+}
+
+func TestInts(t *testing.T) {
+	for name, vals := range intCases() {
+		t.Run(name, func(t *testing.T) {
+			b := AppendInts(nil, vals)
+			got := make([]uint64, len(vals))
+			rest, err := DecodeInts(got, append(b, "rest"...))
+			require.NoError(t, err)
+			require.Equal(t, "rest", string(rest))
+			require.Equal(t, vals, got)
+		})
+	}
+	small := func(name string, most int) {
+		require.LessOrEqual(t, len(AppendInts(nil, intCases()[name])), most, name)
+	}
+	small("const", 3)
+	small("ascending", 80) // the divisor leaves nothing but ones
+	small("small", 110)
+}
+
+func TestPackedWidths(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(2, 2))
+	for width := uint(0); width <= 64; width++ {
+		for _, n := range []int{1, 7, 64, 255, 256} {
+			vals := make([]uint64, n)
+			for i := range vals {
+				if vals[i] = rnd.Uint64(); width < 64 {
+					vals[i] &= 1<<width - 1
+				}
+			}
+			b := appendPacked(nil, vals, width)
+			require.Len(t, b, packedSize(n, width))
+			got := make([]uint64, n)
+			unpack(got, b, width)
+			require.Equal(t, vals, got, "width %d, %d values", width, n)
+		}
+	}
+}
+
+func TestIDs(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 255, 256, 65536} {
+		ids := make([]uint32, 1000)
+		for i := range ids {
+			ids[i] = uint32(i * 31 % n)
+		}
+		b := AppendIDs(nil, ids, n)
+		got := make([]uint32, len(ids))
+		_, err := DecodeIDs(got, b, n)
+		require.NoError(t, err)
+		require.Equal(t, ids, got)
+		if n > 1 && n <= 256 {
+			_, err = DecodeIDs(got, b, n/2)
+			require.ErrorIs(t, err, ErrCorrupt, "an ID beyond the dictionary")
+		}
+	}
+}
+
+func TestFloats(t *testing.T) {
+	for name, vals := range map[string][]float64{
+		"decimals": {1.5, 0.25, 100, -3.125, 1234567.891},
+		"special":  {math.NaN(), math.Inf(1), math.Inf(-1), 0, math.Copysign(0, -1)},
+		"mixed":    {0.1, math.Pi},
+		"tiny":     {math.SmallestNonzeroFloat64, math.MaxFloat64},
+		"large":    {1 << 53, 1<<53 + 2},
+	} {
+		bits := make([]uint64, len(vals))
+		for i, v := range vals {
+			bits[i] = math.Float64bits(v)
+		}
+		b := AppendFloats(nil, bits, nil)
+		got := make([]uint64, len(vals))
+		_, err := DecodeFloats(got, b)
+		require.NoError(t, err, name)
+		require.Equal(t, bits, got, "%s: every bit is kept", name)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	c, err := NewCodec(1)
+	require.NoError(t, err)
+	defer c.Close()
+	for _, raw := range [][]byte{{}, []byte("short"), bytes.Repeat([]byte("abc "), 10000), randomBytes(5000)} {
+		for _, level := range []Level{Fast, Small} {
+			b := c.AppendFrame([]byte("head"), raw, level, true)
+			require.Equal(t, "head", string(b[:4]))
+			n, err := FrameLen(b[4:])
+			require.NoError(t, err)
+			require.Equal(t, len(raw), n)
+			got := make([]byte, n)
+			rest, err := c.DecodeFrame(got, append(b[4:], 'x'))
+			require.NoError(t, err)
+			require.Equal(t, "x", string(rest))
+			require.True(t, bytes.Equal(raw, got))
+		}
+	}
+}
+
+func randomBytes(n int) []byte {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rnd.Uint32())
+	}
+	return b
+}
+
+func TestBloom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(4, 4))
+	for _, n := range []int{1, 30, 1000, 50_000} {
+		hashes := make([]uint64, n)
+		for i := range hashes {
+			hashes[i] = rnd.Uint64()
+		}
+		f := AppendBloom(nil, hashes)
+		probe := func(h uint64) bool {
+			off, size := BloomPageOf(h, len(f))
+			require.NoError(t, CheckBloomPage(f[off:off+size]))
+			return ProbeBloomPage(f[off:off+size], h, len(f))
+		}
+		for _, h := range hashes {
+			require.True(t, probe(h))
+		}
+		if n < 1000 {
+			continue
+		}
+		wrong := 0
+		for range 20_000 {
+			if probe(rnd.Uint64()) {
+				wrong++
+			}
+		}
+		require.Less(t, wrong, 300, "false positives among 20,000")
+		f[len(f)/2] ^= 1
+		off := len(f) / 2 / BloomPage * BloomPage
+		require.ErrorIs(t, CheckBloomPage(f[off:min(off+BloomPage, len(f))]), ErrCorrupt)
+	}
+}
+
+func TestHashSet(t *testing.T) {
+	var s HashSet
+	rnd := rand.New(rand.NewPCG(5, 5))
+	for range 50 {
+		want := map[uint64]bool{}
+		for range rnd.IntN(3000) {
+			h := rnd.Uint64N(2000) * uint64(1+rnd.IntN(2)<<20)
+			want[h] = true
+			s.Add(h)
+		}
+		require.Len(t, s.Hashes(), len(want))
+		for _, h := range s.Hashes() {
+			require.True(t, want[h])
+		}
+		s.Reset()
+	}
+}
+
+func TestWords(t *testing.T) {
+	words := func(s string) []uint64 {
+		var out []uint64
+		WordHashes([]byte(s), func(h uint64) { out = append(out, h) })
+		return out
+	}
+	h := func(s string) uint64 { return HashWord([]byte(s)) }
+	require.Equal(t, []uint64{h("GET"), h("api"), h("v1_x"), h("200")}, words("GET /api/v1_x: 200."))
+	require.Empty(t, words(" -/. "))
+	for _, same := range [][2]string{
+		{"Error", "eRROR"}, {"Naïve", "nAÏVE"}, {"kelvin", "\u212aELVIN"}, {"ſtop", "STOP"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"},
+		{"AVeryLongWordOfMoreThanSixteenBytes", "averylongwordofmorethansixteenbytes"},
+	} {
+		require.Equal(t, h(same[0]), h(same[1]), "%s and %s", same[0], same[1])
+	}
+	require.NotEqual(t, h("error"), h("errors"))
+	require.NotEqual(t, h("a@"), h("a`")) // one bit apart, as cases of letters are
+	require.Equal(t, h("\xff"), words("\xff")[0])
+}
+
+func FuzzInts(f *testing.F) {
+	for _, vals := range intCases() {
+		f.Add(AppendInts(nil, vals), uint16(len(vals)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, n uint16) {
+		dst := make([]uint64, n)
+		if _, err := DecodeInts(dst, b); err == nil {
+			again := make([]uint64, n)
+			_, err := DecodeInts(again, AppendInts(nil, dst))
+			require.NoError(t, err)
+			require.Equal(t, dst, again)
+		}
+		_, _ = DecodeFloats(dst, b)
+		_, _ = DecodeIDs(make([]uint32, n), b, 100)
+		vals := make([]uint64, len(b)/8)
+		for i := range vals {
+			vals[i] = binary.LittleEndian.Uint64(b[8*i:])
+		}
+		got := make([]uint64, len(vals))
+		_, err := DecodeFloats(got, AppendFloats(nil, vals, nil))
+		require.NoError(t, err)
+		require.Equal(t, vals, got)
+	})
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	vals := intCases()["jitter"]
+	enc := AppendInts(nil, vals)
+	b.SetBytes(int64(8 * len(vals)))
+	for b.Loop() {
+		if _, err := DecodeInts(vals, enc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWordHashes(b *testing.B) {
+	text := bytes.Repeat([]byte("fetched order 123456 for customer 777 in 12 ms via node-3\n"), 1000)
+	b.SetBytes(int64(len(text)))
+	var sum uint64
+	for b.Loop() {
+		WordHashes(text, func(h uint64) { sum += h })
+	}
+}
