@@ -91,6 +91,8 @@ export interface OnCallNow {
   schedule: Schedule;
   people: string[];
   until: number;
+  /** Person id of the shift after this one; "" for nobody or unknown. */
+  next: string;
 }
 
 export interface InboxMessage {
@@ -138,11 +140,11 @@ export function decodeIncident(value: unknown): Incident {
   };
 }
 
+/** The incident's own fields stand beside its alerts and timeline. */
 export function decodeIncidentDetail(answer: unknown): IncidentDetail {
   const body = asRecord(answer);
-  const own = "incident" in body ? body.incident : body;
   return {
-    incident: decodeIncident(own),
+    incident: decodeIncident(body),
     alerts: asArray(body.alerts).map((item) => {
       const alert = asRecord(item);
       return {
@@ -155,39 +157,52 @@ export function decodeIncidentDetail(answer: unknown): IncidentDetail {
         generatorURL: asString(alert.generator_url),
       };
     }),
-    timeline: asArray(body.timeline ?? body.events).map((item) => {
-      const event = asRecord(item);
-      return {
-        seq: asNumber(event.seq),
-        at: asTime(event.at),
-        kind: asString(event.kind),
-        actor: asString(event.actor),
-        message: asString(event.message),
-        detail: asRecord(event.detail),
-      };
-    }),
+    timeline: decodeTimeline(body.timeline),
   };
+}
+
+function decodeTimeline(list: unknown): TimelineEvent[] {
+  return asArray(list).map((item) => {
+    const event = asRecord(item);
+    return {
+      seq: asNumber(event.seq),
+      at: asTime(event.at),
+      kind: asString(event.kind),
+      actor: asString(event.actor),
+      message: asString(event.message),
+      detail: asRecord(event.detail),
+    };
+  });
 }
 
 export interface IncidentFilter {
   statuses: IncidentStatus[];
   search: string;
-  before: string;
+  cursor: string;
   limit: number;
 }
 
 export async function incidents(filter: IncidentFilter, signal?: AbortSignal): Promise<Page<Incident>> {
   const answer = asRecord(
     await request(`${base}/incidents`, {
-      params: { status: filter.statuses, search: filter.search, before: filter.before, limit: filter.limit },
+      params: { status: filter.statuses, q: filter.search, cursor: filter.cursor, limit: filter.limit },
       signal,
     }),
   );
-  return { items: asArray(answer.incidents).map(decodeIncident), next: asString(answer.next) };
+  return { items: asArray(answer.incidents).map(decodeIncident), next: asString(answer.next_cursor) };
 }
 
 export async function incident(id: string, signal?: AbortSignal): Promise<IncidentDetail> {
-  return decodeIncidentDetail(await request(`${base}/incidents/${encodeURIComponent(id)}`, { signal }));
+  const path = `${base}/incidents/${encodeURIComponent(id)}`;
+  const answer = asRecord(await request(path, { signal }));
+  const detail = decodeIncidentDetail(answer);
+  // Long timelines come in parts; more than this is not read by anybody.
+  for (let after = asNumber(answer.timeline_next); after > 0 && detail.timeline.length < 5000; ) {
+    const part = asRecord(await request(`${path}/timeline`, { params: { after }, signal }));
+    detail.timeline.push(...decodeTimeline(part.timeline));
+    after = asNumber(part.timeline_next);
+  }
+  return detail;
 }
 
 export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "notes";
@@ -204,24 +219,19 @@ export async function people(signal?: AbortSignal): Promise<Person[]> {
   });
 }
 
-function decodeSchedule(value: unknown): Schedule {
-  const fields = asRecord(value);
-  const id = asString(fields.id);
-  return { id, name: asString(fields.name) || id, timeZone: asString(fields.time_zone) || "UTC" };
-}
-
 export async function onCallNow(signal?: AbortSignal): Promise<OnCallNow[]> {
   return decodeOnCall(await request(`${base}/oncall`, { signal }));
 }
 
 export function decodeOnCall(answer: unknown): OnCallNow[] {
-  const body = asRecord(answer);
-  return asArray(body.schedules ?? body.on_call ?? body.oncall).map((item) => {
+  return asArray(asRecord(answer).schedules).map((item) => {
     const entry = asRecord(item);
+    const id = asString(entry.schedule);
     return {
-      schedule: decodeSchedule("schedule" in entry && typeof entry.schedule === "object" ? entry.schedule : entry),
-      people: asArray(entry.people ?? entry.on_call).map((one) => asString(one) || asString(asRecord(one).id)),
+      schedule: { id, name: asString(entry.name) || id, timeZone: asString(entry.time_zone) || "UTC" },
+      people: asArray(entry.people).map((person) => asString(asRecord(person).id)),
       until: asTime(entry.until),
+      next: asString(asRecord(asRecord(entry.next).person).id),
     };
   });
 }
@@ -237,24 +247,23 @@ export async function shifts(schedule: string, from: number, to: number, signal?
 export function decodeShifts(answer: unknown): Shift[] {
   return asArray(asRecord(answer).shifts).map((item) => {
     const shift = asRecord(item);
-    const source = asRecord(shift.source);
     return {
       start: asTime(shift.start),
       end: asTime(shift.end),
-      person: asString(shift.person) || asString(asRecord(shift.person).id),
-      layer: asString(source.layer ?? shift.layer),
-      override: asString(source.override ?? shift.override),
+      person: asString(asRecord(shift.person).id),
+      layer: asString(shift.layer),
+      override: asString(shift.override),
     };
   });
 }
 
 export async function inbox(
-  filter: { recipient: string; before: string; limit: number },
+  filter: { recipient: string; cursor: string; limit: number },
   signal?: AbortSignal,
 ): Promise<Page<InboxMessage>> {
   const answer = asRecord(await request(`${base}/inbox`, { params: filter, signal }));
   return {
-    items: asArray(answer.messages ?? answer.inbox).map((item) => {
+    items: asArray(answer.messages).map((item) => {
       const message = asRecord(item);
       return {
         id: asString(message.id),
@@ -269,10 +278,10 @@ export async function inbox(
         readAt: asTime(message.read_at),
       };
     }),
-    next: asString(answer.next),
+    next: asString(answer.next_cursor),
   };
 }
 
 export async function markRead(id: string): Promise<void> {
-  await request(`${base}/inbox/${encodeURIComponent(id)}/read`, { method: "POST" });
+  await request(`${base}/inbox/${encodeURIComponent(id)}/read`, { method: "POST", body: {} });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { exprFromGenerator, rangeAround, targetsFor, withoutThreshold } from "./correlate";
+import { fromGenerator, rangeAround, targetsFor, withoutThreshold } from "./correlate";
 import { kindOfExpression } from "./kinds";
 
 const now = 10_000_000;
@@ -47,7 +47,10 @@ test("the range ends with the alert where it has ended", () => {
   expect(rangeAround(5_000_000, 6_000_000, now)).toEqual({ from: "3200000", to: "6600000" });
 });
 
-test("generator addresses carry the expression", () => {
-  expect(exprFromGenerator("http://host:4321/graph?g0.expr=up+%3D%3D+0&g0.tab=1")).toBe("up == 0");
-  expect(exprFromGenerator("")).toBe("");
-});
+test.each([
+  ["http://host:4321/graph?g0.expr=up+%3D%3D+0&g0.tab=1", { expr: "up == 0", kind: "metrics" }],
+  ["http://host:4321/logs?q=sum%28x%29", { expr: "sum(x)", kind: "logs" }],
+  ["https://host/belfry/traces?q=%7B%7D+%7C+rate%28%29", { expr: "{} | rate()", kind: "traces" }],
+  ["https://elsewhere/whatever", { expr: "", kind: null }],
+  ["", { expr: "", kind: null }],
+])("the generator address %j names expression and signal", (url, want) => expect(fromGenerator(url)).toEqual(want));

@@ -70,12 +70,18 @@ function narrow(query: string, labels: Labels): string {
   return service && query.startsWith("{") ? addStreamMatcher(query, "service_name", "=", service) : query;
 }
 
-/** Prometheus' generator URLs carry the expression: /graph?g0.expr=... */
-export function exprFromGenerator(url: string): string {
+/**
+ * What an alert's generator URL says about its rule: Belfry's rules point to
+ * the page of their signal (/graph as Prometheus, /logs, /traces).
+ */
+export function fromGenerator(url: string): { expr: string; kind: RuleKind | null } {
   try {
-    const params = new URL(url, "http://belfry.invalid").searchParams;
-    return params.get("g0.expr") ?? params.get("expr") ?? "";
+    const { pathname, searchParams } = new URL(url, "http://belfry.invalid");
+    if (pathname.endsWith("/logs")) return { expr: searchParams.get("q") ?? "", kind: "logs" };
+    if (pathname.endsWith("/traces")) return { expr: searchParams.get("q") ?? "", kind: "traces" };
+    const expr = searchParams.get("g0.expr") ?? "";
+    return { expr, kind: expr ? "metrics" : null };
   } catch {
-    return "";
+    return { expr: "", kind: null };
   }
 }

@@ -10,7 +10,7 @@ import { RefreshPicker } from "../components/TimePicker";
 import { useQuery, type QueryState } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
 import type { RuleKind } from "../lib/kinds";
-import { exprFromGenerator, targetsFor } from "../lib/correlate";
+import { fromGenerator, targetsFor } from "../lib/correlate";
 import { formatNumber, plural, type Labels } from "../lib/format";
 import { setParams, useParam } from "../lib/router";
 import { formatAgo, formatDateTime, formatDuration } from "../lib/time";
@@ -70,12 +70,8 @@ function Waiting<T>({ state, children }: { state: QueryState<T[]>; children: Rea
   return state.data.length === 0 ? children : null;
 }
 
-function ruleBehind(alert: ActiveAlert, groups: RuleGroup[]): { rule: Rule; kind: RuleKind } | null {
-  for (const group of groups) {
-    const rule = group.rules.find((one) => !one.recording && one.name === alert.labels.alertname);
-    if (rule) return { rule, kind: rule.kind };
-  }
-  return null;
+function ruleBehind(alert: ActiveAlert, groups: RuleGroup[]): Rule | undefined {
+  return groups.flatMap((group) => group.rules).find((rule) => !rule.recording && rule.name === alert.labels.alertname);
 }
 
 function Active({ state, groups, onSilence }: { state: QueryState<ActiveAlert[]>; groups: RuleGroup[]; onSilence: (labels: Labels) => void }) {
@@ -91,9 +87,10 @@ function Active({ state, groups, onSilence }: { state: QueryState<ActiveAlert[]>
       <ul className="alert-list">
         {state.data?.map((alert) => {
           const behind = ruleBehind(alert, groups);
-          const expr = behind?.rule.query ?? exprFromGenerator(alert.generatorURL);
+          const said = fromGenerator(alert.generatorURL);
+          const expr = said.expr || (behind?.query ?? "");
           const targets = targetsFor(
-            { expr, kind: behind?.kind ?? null, labels: alert.labels, startsAt: alert.startsAt, endsAt: NaN },
+            { expr, kind: said.kind ?? behind?.kind ?? null, labels: alert.labels, startsAt: alert.startsAt, endsAt: NaN },
             now,
           );
           const severity = alert.labels.severity;

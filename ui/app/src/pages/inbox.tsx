@@ -19,7 +19,7 @@ export default function InboxPage() {
   const chosen = useParam("message");
   const answer = useQuery(
     timedKey(time, "inbox", recipient),
-    (signal) => inbox({ recipient, before: "", limit: pageSize }, signal),
+    (signal) => inbox({ recipient, cursor: "", limit: pageSize }, signal),
     recipient,
   );
   const [older, setOlder] = useState<{ base: unknown; items: InboxMessage[]; next: string } | null>(null);
@@ -39,7 +39,7 @@ export default function InboxPage() {
   };
   const loadOlder = () => {
     const base = answer.data;
-    inbox({ recipient, before: next, limit: pageSize })
+    inbox({ recipient, cursor: next, limit: pageSize })
       .then((page) => setOlder({ base, items: [...(extra?.items ?? []), ...page.items], next: page.next }))
       .catch((cause: unknown) => setFault(cause instanceof Error ? cause : new Error(String(cause))));
   };

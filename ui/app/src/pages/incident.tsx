@@ -9,7 +9,7 @@ import { TargetLinks } from "../components/TargetLinks";
 import { useMe, usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
-import { exprFromGenerator, targetsFor } from "../lib/correlate";
+import { fromGenerator, targetsFor } from "../lib/correlate";
 import { plural } from "../lib/format";
 import { formatAgo, formatClock, formatDate, formatDateTime, formatDuration, parseDuration } from "../lib/time";
 import { sortAlerts, toneOf, whoWasTold, type Told } from "../lib/timeline";
@@ -174,8 +174,9 @@ function Detail({
             <ul>
               {sortAlerts(alerts).map((alert) => {
                 const rule = ruleOf(alert.labels.alertname);
-                const expr = exprFromGenerator(alert.generatorURL) || (rule?.query ?? "");
-                const targets = targetsFor({ expr, kind: rule?.kind ?? null, labels: alert.labels, startsAt: alert.startsAt, endsAt: alert.endsAt }, now);
+                const said = fromGenerator(alert.generatorURL);
+                const expr = said.expr || (rule?.query ?? "");
+                const targets = targetsFor({ expr, kind: said.kind ?? rule?.kind ?? null, labels: alert.labels, startsAt: alert.startsAt, endsAt: alert.endsAt }, now);
                 return (
                   <li key={alert.fingerprint} className="incident-alert">
                     <h3>

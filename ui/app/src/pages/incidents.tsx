@@ -41,7 +41,7 @@ export default function IncidentsPage() {
   const scope = JSON.stringify([tab, search]);
   const first = useQuery(
     timedKey(time, "incidents", scope),
-    (signal) => incidents({ statuses: statusesOf[tab], search, before: "", limit: pageSize }, signal),
+    (signal) => incidents({ statuses: statusesOf[tab], search, cursor: "", limit: pageSize }, signal),
     scope,
   );
   const [more, setMore] = useState<{ base: unknown; items: Incident[]; next: string } | null>(null);
@@ -52,7 +52,7 @@ export default function IncidentsPage() {
 
   const loadMore = () => {
     const base = first.data;
-    incidents({ statuses: statusesOf[tab], search, before: next, limit: pageSize })
+    incidents({ statuses: statusesOf[tab], search, cursor: next, limit: pageSize })
       .then((page) => setMore({ base, items: [...(extra?.items ?? []), ...page.items], next: page.next }))
       .catch((cause: unknown) => setError(cause instanceof Error ? cause : new Error(String(cause))));
   };

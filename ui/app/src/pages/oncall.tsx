@@ -64,6 +64,7 @@ export default function OnCallPage() {
             )}
             <small className="muted">
               {Number.isFinite(one.until) ? `until ${formatDateTime(one.until).slice(0, 16)}, ${formatAgo(one.until, time.now)}` : "until further notice"}
+              {one.next && `, then ${nameOf(one.next)}`}
             </small>
           </div>
         ))}

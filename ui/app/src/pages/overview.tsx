@@ -17,7 +17,7 @@ import { chooseStep } from "../lib/time";
 export default function OverviewPage() {
   const time = useTime();
   const open = useQuery(timedKey(time, "open-incidents"), (signal) =>
-    incidents({ statuses: ["triggered", "acknowledged"], search: "", before: "", limit: 6 }, signal),
+    incidents({ statuses: ["triggered", "acknowledged"], search: "", cursor: "", limit: 6 }, signal),
   );
   const alerts = useQuery(timedKey(time, "am-alerts"), activeAlerts);
   const onCall = useQuery(timedKey(time, "oncall"), onCallNow);

@@ -8,6 +8,8 @@ import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
 import { assignColors } from "../lib/colors";
 import { formatMillis, plural } from "../lib/format";
+import { kindOfExpression } from "../lib/kinds";
+import { spansBehind } from "../lib/logql";
 import { linkTo, navigate, setParams, useSearch } from "../lib/router";
 import { formatClock, formatDateTime, parseDuration } from "../lib/time";
 import { asTraceId, toTraceQL, type TraceSearch } from "../lib/traceql";
@@ -28,6 +30,11 @@ function readSearch(search: string): TraceSearch & { raw: string; limit: string 
   };
 }
 
+/** A query for numbers (a rule's, say) is searched for the spans that it counts. */
+function searchable(query: string): string {
+  return kindOfExpression(query) === "traces" ? (spansBehind(query) ?? query) : query;
+}
+
 export default function TracesPage() {
   const time = useTime();
   const search = useSearch();
@@ -40,7 +47,7 @@ export default function TracesPage() {
     if (applied.raw) setMode("traceql");
   }, [applied]);
 
-  const query = applied.raw.trim() || toTraceQL(applied);
+  const query = searchable(applied.raw.trim() || toTraceQL(applied));
   const answer = useQuery(
     timedKey(time, "traces", query, applied.limit),
     (signal) => searchTraces(query, time.interval, Number(applied.limit) || 100, signal),
@@ -198,7 +205,7 @@ export default function TracesPage() {
             </Button>
           </div>
         )}
-        {mode === "form" && (
+        {(mode === "form" || query !== applied.raw.trim()) && (
           <p className="translated no-indent">
             Asked as <code>{query}</code>
           </p>
