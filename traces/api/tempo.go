@@ -1,0 +1,126 @@
+package api
+
+import (
+	"net/http"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"belfry/internal/fault"
+	"belfry/internal/tenant"
+	"belfry/traces"
+	"belfry/traces/traceql"
+)
+
+// NextHeader is the response header of Tempo's search that holds the cursor to
+// go on with, if there is more; give it back as the parameter "after".
+const NextHeader = "X-Belfry-Next"
+
+const (
+	mediaProtobuf = "application/protobuf"
+	mediaJSON     = "application/json"
+)
+
+type tempo struct{ Options }
+
+// NewTempo returns Tempo's HTTP API, rooted at /api.
+func NewTempo(o Options) http.Handler {
+	t := &tempo{o.withDefaults()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/echo", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("echo")) })
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ready\n")) })
+	for pattern, h := range map[string]handler{
+		"GET /api/status/buildinfo":           t.buildInfo,
+		"GET /api/traces/{id}":                t.traceV1,
+		"GET /api/v2/traces/{id}":             t.traceV2,
+		"GET /api/search":                     t.search,
+		"GET /api/search/tags":                t.tags,
+		"GET /api/v2/search/tags":             t.tagsV2,
+		"GET /api/search/tag/{tag}/values":    t.tagValues,
+		"GET /api/v2/search/tag/{tag}/values": t.tagValuesV2,
+		"GET /api/metrics/query_range":        t.queryRange,
+		"GET /api/metrics/query":              t.queryInstant,
+	} {
+		mux.Handle(pattern, h)
+	}
+	return mux
+}
+
+func (t *tempo) buildInfo(w http.ResponseWriter, _ *http.Request) error {
+	writeJSON(w, http.StatusOK, map[string]string{
+		"version": t.Version, "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": "",
+	})
+	return nil
+}
+
+// findTrace reads the trace that a request's path names.
+func (t *tempo) findTrace(r *http.Request) (*traces.Tree, error) {
+	id, err := traces.ParseTraceID(r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	p := paramsOf(r)
+	q := traces.TraceQuery{ID: id, MaxSpans: t.MaxTraceSpans}
+	if p.text("start") != "" && p.text("end") != "" {
+		q.From, q.To = p.instant("start", 1e9, 0), p.instant("end", 1e9, 0)
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	trace, err := t.Store.Trace(r.Context(), tenant.ID(r.Context()), q)
+	if err != nil {
+		return nil, err
+	}
+	tree := traces.NewTree(trace.Spans)
+	if filter := p.text("q"); filter != "" && len(tree.Spans) > 0 {
+		kept, err := traceql.FilterTree(tree, filter, p.text("keep_hierarchy") != "false")
+		if err != nil {
+			return nil, err
+		}
+		tree = kept
+	}
+	if len(tree.Spans) == 0 {
+		return nil, fault.NotFoundf("trace %s not found", id)
+	}
+	return tree, nil
+}
+
+func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
+	tree, err := t.findTrace(r)
+	if err != nil {
+		return err
+	}
+	if accepts(r, mediaProtobuf) {
+		w.Header().Set("Content-Type", mediaProtobuf)
+		_, _ = w.Write(traces.AppendTracesData(nil, tree.Spans))
+		return nil
+	}
+	batches, err := traceJSON(tree.Spans)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"batches": batches})
+	return nil
+}
+
+// traceV2 answers with a message whose field 1 is the trace.
+func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
+	tree, err := t.findTrace(r)
+	if err != nil {
+		return err
+	}
+	if accepts(r, mediaProtobuf) {
+		w.Header().Set("Content-Type", mediaProtobuf)
+		body := protowire.AppendTag(nil, 1, protowire.BytesType)
+		_, _ = w.Write(protowire.AppendBytes(body, traces.AppendTracesData(nil, tree.Spans)))
+		return nil
+	}
+	resourceSpans, err := traceJSON(tree.Spans)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"trace":   map[string]any{"resourceSpans": resourceSpans},
+		"metrics": map[string]any{},
+	})
+	return nil
+}
