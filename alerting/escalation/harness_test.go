@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"belfry/alerting/escalation"
 	"belfry/alerting/notify"
@@ -24,8 +23,6 @@ import (
 	"belfry/internal/state"
 	"belfry/internal/state/statetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // virtualClock moves when told. Its timers fire when it passes them.
 type virtualClock struct {
