@@ -27,6 +27,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// pass lets virtual time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 // belfry is the way of an alert from rule files to the escalator, on a data
 // folder that outlives it.
 type belfry struct {
@@ -126,11 +129,11 @@ func (b *belfry) feed(d time.Duration, errs, latency float64) {
 	for range d / (5 * time.Second) {
 		app := b.db.Appender(context.Background())
 		for name, v := range map[string]float64{"errors": errs, "latency": latency} {
-			_, err := app.Append(0, labels.FromStrings(labels.MetricName, name), time.Now().UnixMilli(), v)
+			_, err := app.Append(0, labels.FromStrings(model.MetricNameLabel, name), time.Now().UnixMilli(), v)
 			require.NoError(b.t, err)
 		}
 		require.NoError(b.t, app.Commit())
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 	}
 }
 
@@ -144,7 +147,7 @@ func TestAlertGoesItsWayOverRestarts(t *testing.T) {
 		b.want() // the warning is inhibited by the page
 
 		b.stop()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		b.start()
 		b.feed(3*time.Minute, 50, 5)
 		b.want() // neither told twice, nor is the warning let through while alerts come back

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-openapi/strfmt"
@@ -69,13 +70,11 @@ func eventually(t *testing.T, ok func() bool) {
 	require.Eventually(t, ok, 10*time.Second, 5*time.Millisecond)
 }
 
-func pointer[T any](v T) *T { return &v }
-
 func newSilence(comment, name, value string) *models.PostableSilence {
 	start, end := strfmt.DateTime(time.Now()), strfmt.DateTime(time.Now().Add(time.Hour))
 	return &models.PostableSilence{Silence: models.Silence{
-		Comment: &comment, CreatedBy: pointer("ada"), StartsAt: &start, EndsAt: &end,
-		Matchers: models.Matchers{{Name: &name, Value: &value, IsRegex: pointer(false), IsEqual: pointer(true)}},
+		Comment: &comment, CreatedBy: new("ada"), StartsAt: &start, EndsAt: &end,
+		Matchers: models.Matchers{{Name: &name, Value: &value, IsRegex: new(false), IsEqual: new(true)}},
 	}}
 }
 
@@ -157,7 +156,7 @@ func TestAPISilencesSurviveACrash(t *testing.T) {
 	require.Equal(t, "expired", *expired.Payload.Status.State)
 
 	require.NoError(t, killed.post(postable("alertname=A"), postable("alertname=B")))
-	active, err := killed.client.Alert.GetAlerts(alert.NewGetAlertsParams().WithSilenced(pointer(false)))
+	active, err := killed.client.Alert.GetAlerts(alert.NewGetAlertsParams().WithSilenced(new(false)))
 	require.NoError(t, err)
 	require.Len(t, active.Payload, 1)
 	require.Equal(t, "B", active.Payload[0].Labels["alertname"])
@@ -187,6 +186,52 @@ func TestAPISilencesSurviveACrash(t *testing.T) {
 	_, err = killed.client.Silence.GetSilence(silence.NewGetSilenceParams().WithSilenceID("00000000-0000-0000-0000-000000000000"))
 	var missing *silence.GetSilenceNotFound
 	require.ErrorAs(t, err, &missing)
+}
+
+func TestPostedAlertsSurviveACrash(t *testing.T) {
+	s := serve(t, simple)
+	require.NoError(t, s.post(postable("alertname=Open"), postable("alertname=Over")))
+	over := postable("alertname=Over")
+	over.EndsAt = strfmt.DateTime(time.Now())
+	require.NoError(t, s.post(over))
+	s.fire("alertname=FromRules")
+
+	for _, how := range []string{"killed", "stopped"} {
+		next := &served{rig: &rig{t: t, dir: t.TempDir()}}
+		if how == "stopped" {
+			s.close()
+		}
+		copyDir(t, s.dir, next.dir)
+		next.open(simple)
+		next.listen()
+		got, err := next.client.Alert.GetAlerts(alert.NewGetAlertsParams())
+		require.NoError(t, err)
+		require.Len(t, got.Payload, 1, how)
+		require.Equal(t, "Open", got.Payload[0].Labels["alertname"])
+		next.close()
+	}
+}
+
+func TestExpiredAlertsGetANewTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, simple)
+		body := `[{"labels":{"alertname":"A"}},{"labels":{"alertname":"B"}}]`
+		req := httptest.NewRequest(http.MethodPost, "/api/v2/alerts", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		rec := httptest.NewRecorder()
+		g.router.Handler().ServeHTTP(rec, req)
+		require.Equal(t, http.StatusOK, rec.Code)
+		g.at("15s")
+		g.told = nil
+		g.close()
+		pass(10 * time.Minute)
+		g.open(simple)
+		g.at("4m50s")
+		g.want() // not told as resolved: its sender had no chance to renew it
+		g.at("7m")
+		require.Len(t, g.told, 2, "now it had")
+		require.Contains(t, g.told[0], "resolved")
+	})
 }
 
 func TestAPIRefuses(t *testing.T) {

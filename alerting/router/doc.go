@@ -15,8 +15,8 @@
 // each change is in a journal before its effect is visible (journal.go), and
 // the journal is folded into Alertmanager's snapshot file at each maintenance
 // and at shutdown. The snapshots are Alertmanager's own format, so that a data
-// folder can move in and out. Alerts are not stored: who sent them sends them
-// again, package rules at once.
+// folder can move in and out. Alerts that were posted from outside are in a
+// journal too (posted.go); those of package rules are not, as rules restores them.
 //
 // # Reload
 //

@@ -20,7 +20,7 @@ const maxBody = 32 << 20
 
 func (r *Router) newAPI() error {
 	a, err := api.New(api.Options{
-		Alerts:          r.alerts,
+		Alerts:          r.posted,
 		Silences:        r.silences,
 		GroupMutedFunc:  r.groupMarker.Muted,
 		Logger:          r.logger.With("component", "api"),

@@ -43,9 +43,10 @@ const maxRecord = 16 << 20
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openJournal replays what is there through merge, and opens for appending.
-func openJournal(path string, logger *slog.Logger, failures prometheus.Counter, merge func([]byte) error) (*journal, error) {
+// before are files of records that come first.
+func openJournal(path string, logger *slog.Logger, failures prometheus.Counter, merge func([]byte) error, before ...string) (*journal, error) {
 	j := &journal{path: path, logger: logger, errors: failures}
-	for _, p := range []string{path + ".old", path} {
+	for _, p := range append(before, path+".old", path) {
 		if err := j.replay(p, merge); err != nil {
 			return nil, err
 		}
@@ -110,7 +111,7 @@ func (j *journal) replay(path string, merge func([]byte) error) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	r := bufio.NewReader(f)
 	var good int64
 	for {
@@ -152,12 +153,35 @@ func readRecord(r io.Reader) ([]byte, error) {
 // append writes a record. Its callers have no way to refuse a change any more,
 // so a failure is logged, counted, and seen by healthy.
 func (j *journal) append(payload []byte) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if err := j.write(payload); err != nil {
-		j.errors.Inc()
+	if err := j.put(payload); err != nil {
 		j.logger.Error("journal write failed; a crash before the next snapshot would lose the change", "path", j.path, "err", err)
 	}
+}
+
+// put writes a record.
+func (j *journal) put(payload []byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := j.write(payload)
+	if err != nil {
+		j.errors.Inc()
+	}
+	return err
+}
+
+// length returns the size of the journal in bytes.
+func (j *journal) length() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size
+}
+
+// record frames a payload.
+func record(payload []byte) []byte {
+	rec := make([]byte, 8, 8+len(payload))
+	binary.LittleEndian.PutUint32(rec[:4], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(rec[4:], crc32.Checksum(payload, castagnoli))
+	return append(rec, payload...)
 }
 
 func (j *journal) write(payload []byte) error {
@@ -165,10 +189,7 @@ func (j *journal) write(payload []byte) error {
 		j.failed = os.ErrClosed
 		return j.failed
 	}
-	rec := make([]byte, 8, 8+len(payload))
-	binary.LittleEndian.PutUint32(rec[:4], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(rec[4:], crc32.Checksum(payload, castagnoli))
-	n, err := j.file.Write(append(rec, payload...))
+	n, err := j.file.Write(record(payload))
 	if err != nil && n > 0 {
 		// What follows a torn record would never be read.
 		err = errors.Join(err, j.file.Truncate(j.size))

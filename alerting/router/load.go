@@ -128,7 +128,7 @@ func faults(name, path string, err error, lineOf func(int) int) config.Faults {
 		}
 		f := config.Fault{File: name, Path: path, Line: lineOf(0)}
 		if m := yamlLine.FindStringSubmatch(msg); m != nil {
-			n, _ := strconv.Atoi(m[1]) //nolint:errcheck // digits by the pattern
+			n, _ := strconv.Atoi(m[1]) // digits by the pattern
 			f.Line, msg = lineOf(n), msg[len(m[0]):]
 		}
 		f.Message = strings.NewReplacer("yaml: ", "", " in type config.plain", "").Replace(msg)

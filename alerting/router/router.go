@@ -54,6 +54,7 @@ type Router struct {
 	metrics  *metrics
 
 	alerts          *mem.Alerts
+	posted          *posted
 	silences        *silence.Silences
 	silencer        *silence.Silencer
 	nflog           *nflog.Log
@@ -150,7 +151,21 @@ func (r *Router) openState() error {
 	r.silencer = silence.NewSilencer(r.silences, r.logger, r.recorder)
 	r.alerts, err = mem.NewAlerts(context.Background(), alertGCInterval, r.opts.Config.MaxAlertsPerName,
 		r.silencer, r.logger, r.recorder, r.opts.Registerer, featurecontrol.NoopFlags{})
-	return err
+	if err != nil {
+		return err
+	}
+	return r.openPosted()
+}
+
+func (r *Router) openPosted() (err error) {
+	r.posted = &posted{Alerts: r.alerts, known: map[model.Fingerprint]struct{}{}}
+	now, term := time.Now(), time.Duration(r.opts.Alertmanager.Global.ResolveTimeout)
+	r.posted.journal, err = openJournal(r.path(alertsFile+".journal"), r.logger, r.metrics.journalFailures,
+		func(b []byte) error { return r.posted.restore(b, now, term) }, r.path(alertsFile))
+	if err != nil {
+		return fmt.Errorf("alerts: %w", err)
+	}
+	return nil
 }
 
 // setAside deals with an error of opening a state. Where the state is there
@@ -172,7 +187,11 @@ func (r *Router) closeState() error {
 	if r.alerts != nil {
 		r.alerts.Close()
 	}
-	for _, j := range []*journal{r.silenceJournal, r.nflogJournal} {
+	journals := []*journal{r.silenceJournal, r.nflogJournal}
+	if r.posted != nil {
+		journals = append(journals, r.posted.journal)
+	}
+	for _, j := range journals {
 		if j != nil {
 			errs = append(errs, j.close())
 		}
@@ -183,6 +202,7 @@ func (r *Router) closeState() error {
 const (
 	silencesFile = "silences" // Alertmanager's own names and format
 	nflogFile    = "nflog"
+	alertsFile   = "alerts" // ours
 
 	alertGCInterval = 30 * time.Minute
 )
@@ -205,7 +225,9 @@ func (r *Router) Start(context.Context) error {
 	r.swap(next)
 	r.maintenance.Go(func() { r.silenceJournal.run(r.stop) })
 	r.maintenance.Go(func() { r.nflogJournal.run(r.stop) })
+	r.maintenance.Go(func() { r.posted.journal.run(r.stop) })
 	interval := time.Duration(r.opts.Config.MaintenanceInterval)
+	r.maintenance.Go(func() { r.posted.run(r.stop, interval, r.path(alertsFile)) })
 	r.maintenance.Go(func() {
 		r.silences.Maintenance(interval, r.path(silencesFile), r.stop, func() (int64, error) {
 			if _, err := r.silences.GC(); err != nil {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Config is the `rules:` section of the configuration.
@@ -80,7 +79,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, errors.New("max_concurrent_rules: must not be negative"))
 	}
 	for name, value := range c.ExternalLabels {
-		if !model.UTF8Validation.IsValidLabelName(name) || name == labels.MetricName {
+		if !model.UTF8Validation.IsValidLabelName(name) || name == model.MetricNameLabel {
 			errs = append(errs, fmt.Errorf("external_labels: %q is not a label name", name))
 		}
 		if !model.LabelValue(value).IsValid() {

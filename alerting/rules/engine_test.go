@@ -32,6 +32,9 @@ import (
 	"belfry/internal/tenant"
 )
 
+// pass lets virtual time pass.
+func pass(d time.Duration) { <-time.After(d) }
+
 // bench is one data folder that outlives engines: a real metrics store, two
 // languages whose answers a test sets, and a sender that records.
 type bench struct {
@@ -242,7 +245,7 @@ func TestThreeSignals(t *testing.T) {
 		b.traces.answer(`{ name = "checkout" } | quantile_over_time(duration, .99) > 2s`, sample(2.5, "service_name", "web"))
 		b.start()
 		b.put("errors", 50)
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 
 		m := b.last("ManyErrors")
 		require.NotNil(t, m)
@@ -262,7 +265,7 @@ func TestThreeSignals(t *testing.T) {
 		rec := b.value("service:panics:count")
 		require.Len(t, rec, 1)
 		require.InDelta(t, 7, rec[0].F, 0)
-		time.Sleep(10 * time.Second) // without a state file, series are written after Prometheus' restore
+		pass(10 * time.Second) // without a state file, series are written after Prometheus' restore
 		require.Len(t, b.value(`ALERTS{alertname="Panics",alertstate="firing"}`), 1)
 
 		got := map[string]Type{}
@@ -296,7 +299,7 @@ func TestThreeSignals(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, answer.Code)
 
 		b.logs.answer(`sum by (service_name) (count_over_time({} |= "panic" [5m])) > 0`)
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.True(t, b.last("Panics").Resolved())
 		b.stop()
 	})
@@ -308,26 +311,26 @@ func TestForSurvivesRestart(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 2m}]}]")
 		b.logs.answer(expr, sample(1, "app", "x"))
 		b.start()
-		time.Sleep(75 * time.Second)
+		pass(75 * time.Second)
 		require.Equal(t, []string{"pending"}, b.states("A"))
 		b.stop()
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		b.start()
 		require.Equal(t, []string{"pending"}, b.states("A"), "known before the first evaluation")
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		require.Equal(t, []string{"pending"}, b.states("A"))
-		time.Sleep(30 * time.Second) // 2m20s since the condition began, one evaluation late at most
+		pass(30 * time.Second) // 2m20s since the condition began, one evaluation late at most
 		require.Equal(t, []string{"firing"}, b.states("A"))
 
 		// A long downtime stops the clock; one over the tolerance resets it.
 		b.logs.answer(expr, sample(1, "app", "y"))
-		time.Sleep(100 * time.Second)
+		pass(100 * time.Second)
 		b.stop()
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		b.start()
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.Contains(t, b.states("A"), "pending")
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 	})
@@ -338,11 +341,11 @@ func TestPendingForgottenAfterTolerance(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 2m}]}]")
 		b.logs.answer(`count({})`, sample(1, "app", "x"))
 		b.start()
-		time.Sleep(115 * time.Second)
+		pass(115 * time.Second)
 		b.stop()
-		time.Sleep(2 * time.Hour)
+		pass(2 * time.Hour)
 		b.start()
-		time.Sleep(115 * time.Second)
+		pass(115 * time.Second)
 		require.Equal(t, []string{"pending"}, b.states("A"))
 		b.stop()
 	})
@@ -353,11 +356,11 @@ func TestKeepFiringForSurvivesRestart(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', keep_firing_for: 5m, labels: {severity: page}, annotations: {v: '{{ $value }}'}}]}]")
 		b.logs.answer(`count({})`, sample(4, "app", "x"))
 		b.start()
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		started := b.last("A").StartsAt
 		b.logs.answer(`count({})`)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 		b.forget()
@@ -370,9 +373,9 @@ func TestKeepFiringForSurvivesRestart(t *testing.T) {
 		require.Equal(t, model.LabelSet{"v": "4"}, again.Annotations)
 		require.True(t, again.StartsAt.Equal(started))
 		require.False(t, again.Resolved())
-		time.Sleep(150 * time.Second)
+		pass(150 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
-		time.Sleep(50 * time.Second) // over 5m since the expression was last true
+		pass(50 * time.Second) // over 5m since the expression was last true
 		require.Empty(t, b.states("A"))
 		require.True(t, b.last("A").Resolved())
 		b.stop()
@@ -384,19 +387,19 @@ func TestRestartGraceHoldsUntilDataIsBack(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}]}]")
 		b.logs.answer(`count({})`, sample(4, "app", "x"), sample(5, "app", "y"))
 		b.start()
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		b.stop()
 		b.logs.answer(`count({})`)
 		b.start()
-		time.Sleep(15 * time.Second)
+		pass(15 * time.Second)
 		require.Equal(t, []string{"firing", "firing"}, b.states("A"), "no data yet")
 		b.logs.answer(`count({})`, sample(6, "app", "x"))
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		require.Equal(t, []string{"firing", "firing"}, b.states("A"), "data of one is back")
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"), "the other's grace is over")
 		b.logs.answer(`count({})`)
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.Empty(t, b.states("A"))
 		b.stop()
 	})
@@ -407,7 +410,7 @@ func TestCrashLosesNoState(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 1m}]}]")
 		b.logs.answer(`count({})`, sample(4, "app", "x"))
 		b.start()
-		time.Sleep(90 * time.Second)
+		pass(90 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		crashed, err := os.ReadFile(filepath.Join(b.dir, "state", stateFileName))
 		require.NoError(t, err)
@@ -424,13 +427,13 @@ func TestDamagedStateFallsBackToSeries(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})', for: 30m}]}]")
 		b.logs.answer(`count({})`, sample(4, "app", "x"))
 		b.start()
-		time.Sleep(15 * time.Minute)
+		pass(15 * time.Minute)
 		b.stop()
 		b.write("state/"+stateFileName, "nonsense")
 		b.start()
-		time.Sleep(13 * time.Minute)
+		pass(13 * time.Minute)
 		require.Equal(t, []string{"pending"}, b.states("A"))
-		time.Sleep(3 * time.Minute)
+		pass(3 * time.Minute)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 	})
@@ -443,7 +446,7 @@ func TestRecover(t *testing.T) {
 		feed := func(v float64) {
 			for range 2 {
 				b.put("temp", v)
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 			}
 		}
 		feed(80)
@@ -465,7 +468,7 @@ func TestRecover(t *testing.T) {
 		feed(95)
 		feed(80)
 		require.Equal(t, []string{"firing"}, b.states("Hot"))
-		time.Sleep(6 * time.Minute) // over the lookback
+		pass(6 * time.Minute) // over the lookback
 		require.Empty(t, b.states("Hot"), "what is gone altogether does not fire forever")
 		b.stop()
 	})
@@ -476,16 +479,16 @@ func TestFailingRuleKeepsItsAlertsAndRaisesOne(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'count({})'}, {alert: Fine, type: metrics, expr: 'up'}]}]")
 		b.logs.answer(`count({})`, sample(4, "app", "x"))
 		b.start()
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.Nil(t, b.last(GroupFailing))
 		b.logs.fail(errors.New("scanned over the limit"))
-		time.Sleep(21 * time.Second)
+		pass(21 * time.Second)
 		r := b.engine.AlertingRules()[0]
 		require.Equal(t, promrules.HealthBad, r.Health())
 		require.ErrorContains(t, r.LastError(), "scanned over the limit")
 		require.Nil(t, b.last(GroupFailing), "two failures may be an accident")
 
-		time.Sleep(20 * time.Minute)
+		pass(20 * time.Minute)
 		require.False(t, b.last("A").Resolved(), "not being able to look is not a recovery")
 		failing := b.last(GroupFailing)
 		require.NotNil(t, failing)
@@ -499,7 +502,7 @@ func TestFailingRuleKeepsItsAlertsAndRaisesOne(t *testing.T) {
 		b.forget()
 		b.logs.fail(nil)
 		b.start()
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.True(t, b.last(GroupFailing).Resolved(), "although the engine that raised it is gone")
 		require.False(t, b.last("A").Resolved())
 		b.stop()
@@ -512,24 +515,24 @@ func TestReload(t *testing.T) {
 		b.logs.answer("one", sample(1, "app", "x"))
 		b.traces.answer("one", sample(1, "svc", "y"))
 		b.start()
-		time.Sleep(45 * time.Second)
+		pass(45 * time.Second)
 		require.Equal(t, []string{"pending"}, b.states("A"))
 
 		b.write("broken.yaml", "groups: [{name: h, rules: [{alert: B, expr: 'sum('}]}]")
 		require.ErrorContains(t, b.engine.Reload(b.config), "broken.yaml:1: groups[0].rules[0] (B)")
-		time.Sleep(30 * time.Second)
+		pass(30 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"), "the running set went on")
 
 		require.NoError(t, os.Remove(filepath.Join(b.dir, "broken.yaml")))
 		b.write("rules.yaml", "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one', for: 1m, annotations: {new: 'yes'}}, {alert: C, expr: one, labels: {c: c}}]}]")
 		require.NoError(t, b.engine.Reload(b.config))
 		require.Equal(t, []string{"firing"}, b.states("A"), "state is kept over a change of the group")
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("C"))
 
 		b.write("rules.yaml", "groups: [{name: g, type: traces, rules: [{alert: A, expr: 'one', for: 1m, annotations: {new: 'yes'}}, {alert: C, expr: one, labels: {c: c}}]}]")
 		require.NoError(t, b.engine.Reload(b.config))
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.True(t, b.hasSent(model.LabelSet{"alertname": "C", "c": "c", "svc": "y"}), "only the type changed")
 		b.stop()
 		require.ErrorContains(t, b.engine.Reload(b.config), "shut down")
@@ -542,7 +545,7 @@ func TestTheLanguagesParserLoadsWhatItChecked(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, rules: [{alert: A, expr: 'sort_by_label(errors, \"job\") > 1'}]}]")
 		b.start()
 		b.put("errors", 2)
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 	})
@@ -575,7 +578,7 @@ func TestAlertingRulesOfAGroupRunSideBySide(t *testing.T) {
 			b.config.MaxConcurrentRules = 1
 			b.meeting = &meeting{here: make(chan struct{})}
 			b.start()
-			time.Sleep(25 * time.Second)
+			pass(25 * time.Second)
 			for _, r := range b.engine.RuleGroups()[0].Rules() {
 				if want == "" {
 					require.NoError(t, r.LastError())
@@ -597,7 +600,7 @@ func TestReloadWhileEvaluating(t *testing.T) {
 		b.logs.answer("two", sample(1, "app", "x"))
 		b.start()
 		for i := range 20 {
-			time.Sleep(700 * time.Millisecond)
+			pass(700 * time.Millisecond)
 			b.write("rules.yaml", fmt.Sprintf(content, i))
 			require.NoError(t, b.engine.Reload(b.config))
 			for _, g := range b.engine.List("") {
@@ -607,7 +610,7 @@ func TestReloadWhileEvaluating(t *testing.T) {
 				}
 			}
 		}
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		require.Equal(t, []string{"firing"}, b.states("A"))
 		b.stop()
 	})
@@ -618,7 +621,7 @@ func TestStateOfRemovedGroupsIsForgotten(t *testing.T) {
 		b := newBench(t, "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one'}]}, {name: h, type: logs, rules: [{alert: B, expr: 'one'}]}]")
 		b.logs.answer("one", sample(1, "app", "x"))
 		b.start()
-		time.Sleep(11 * time.Second)
+		pass(11 * time.Second)
 		b.write("rules.yaml", "groups: [{name: g, type: logs, rules: [{alert: A, expr: 'one'}]}]")
 		require.NoError(t, b.engine.Reload(b.config))
 		b.stop()

@@ -304,7 +304,7 @@ func splitPlace(msg string) (line int, rest string) {
 	if m == nil {
 		return 0, msg
 	}
-	line, _ = strconv.Atoi(m[1]) //nolint:errcheck // digits by the pattern
+	line, _ = strconv.Atoi(m[1]) // digits by the pattern
 	return line, msg[len(m[0]):]
 }
 

@@ -311,10 +311,9 @@ func replaceFile(path string, content [][]byte) (size int, err error) {
 	}
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return size, nil //nolint:nilerr // the rename is done; making it durable is best effort
+		return size, err
 	}
-	defer dir.Close()
-	return size, dir.Sync()
+	return size, errors.Join(dir.Sync(), dir.Close())
 }
 
 // read returns the saved state, nil where there is no file. Lines that are
