@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -29,8 +30,19 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	return &appender{
 		db:     db,
 		head:   db.tsdb.AppenderV2(ctx),
+		oldest: s.oldest(),
 		newest: s.now().Add(time.Duration(s.cfg.Limits.MaxAhead)).UnixMilli(),
 	}
+}
+
+// oldest is the time before which samples are past retention, milliseconds. An
+// empty head takes its first sample for the present, whatever its time, so a
+// timestamp of zero would otherwise make a block for 1970.
+func (s *Store) oldest() int64 {
+	if s.cfg.Retention.Time == 0 {
+		return math.MinInt64
+	}
+	return s.now().Add(-time.Duration(s.cfg.Retention.Time)).UnixMilli()
 }
 
 // Appender returns an appender of Prometheus' older interface, which the rule
@@ -44,6 +56,7 @@ func (s *Store) Appender(ctx context.Context) storage.Appender {
 type appender struct {
 	db     *database
 	head   storage.AppenderV2
+	oldest int64 // timestamps before this are past retention, milliseconds
 	newest int64 // timestamps after this are too far in the future, milliseconds
 
 	appended   int
@@ -73,6 +86,9 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {
 	if t > a.newest {
 		return 0, metrics.Rejectf(metrics.TooFarInFuture, "timestamp %s is too far in the future", time.UnixMilli(t).UTC().Format(time.RFC3339))
+	}
+	if t < a.oldest {
+		return 0, metrics.Rejectf(metrics.TooOld, "timestamp %s is past retention", time.UnixMilli(t).UTC().Format(time.RFC3339))
 	}
 	// Finer resolutions than Prometheus knows are merged, never refused.
 	if h != nil && histogram.IsExponentialSchemaReserved(h.Schema) && h.Schema > histogram.ExponentialSchemaMax {

@@ -176,6 +176,17 @@ func TestBadSamplesAreRejectedWithTheirReason(t *testing.T) {
 	require.Equal(t, []string{`{__name__="x"} 0 1`, `{__name__="x"} 1 2`}, floats(t, s, ctx))
 }
 
+func TestSamplesPastRetentionAreRefusedByAnEmptyStore(t *testing.T) {
+	s := open(t, t.TempDir(), nil)
+	for _, ts := range []int64{0, math.MinInt64, at(-31 * 24 * time.Hour)} {
+		reason, ok := metrics.Rejected(appendFloat(t, s, context.Background(), ts, 1, "__name__", "x"))
+		require.True(t, ok)
+		require.Equal(t, metrics.TooOld, reason)
+	}
+	require.NoError(t, appendFloat(t, s, context.Background(), at(-29*24*time.Hour), 1, "__name__", "x"))
+	require.NoError(t, appendFloat(t, s, context.Background(), at(0), 1, "__name__", "x"))
+}
+
 func TestOutOfOrderWithinTheWindowIsKept(t *testing.T) {
 	s := open(t, t.TempDir(), nil)
 	ctx := context.Background()
