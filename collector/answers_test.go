@@ -169,7 +169,7 @@ func TestMetricsOfTheCollector(t *testing.T) {
 	} {
 		require.Contains(t, names(), name)
 	}
-	require.NoError(t, w.Reload(t.Context(), onFreePorts(nil)))
+	require.NoError(t, w.Reload(t.Context(), changed(nil)))
 	send()
 	require.Contains(t, names(), "otelcol_receiver_accepted_spans_total")
 	require.NoError(t, w.Shutdown(t.Context()))

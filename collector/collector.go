@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"syscall"
 	"time"
@@ -74,6 +75,7 @@ type Collector struct {
 	listeners *listen.Pool
 	budget    *ingest.Budget
 	counts    *storeexporter.Counts
+	metrics   *metricsSlot
 	handlers  *handlers
 
 	mu      sync.Mutex // one of Start, Reload and Shutdown at a time
@@ -92,6 +94,7 @@ func New(ctx context.Context, set Settings) (*Collector, error) {
 		listeners: listen.NewPool(),
 		budget:    ingest.NewBudget(requestsAtOnce * set.MaxRequestSize),
 		counts:    storeexporter.NewCounts(),
+		metrics:   new(metricsSlot),
 	}
 	var err error
 	if c.handlers, err = newHandlers(ctx, c.door, c.budget, set.MaxRequestSize); err != nil {
@@ -101,7 +104,7 @@ func New(ctx context.Context, set Settings) (*Collector, error) {
 		return nil, err
 	}
 	if set.Registerer != nil {
-		if err := set.Registerer.Register(c.counts); err != nil {
+		if err := errors.Join(set.Registerer.Register(c.counts), set.Registerer.Register(c.metrics)); err != nil {
 			return nil, errors.Join(fmt.Errorf("collector: register metrics: %w", err), c.Shutdown(ctx))
 		}
 	}
@@ -112,7 +115,7 @@ func New(ctx context.Context, set Settings) (*Collector, error) {
 // errors.Join of faults that start with a dotted path. It builds the pipelines,
 // which finds what single values do not show, and starts nothing.
 func Validate(ctx context.Context, config map[string]any) error {
-	c := &Collector{door: localreceiver.NewDoor(), listeners: listen.NewPool(), counts: storeexporter.NewCounts()}
+	c := &Collector{door: localreceiver.NewDoor(), listeners: listen.NewPool(), counts: storeexporter.NewCounts(), metrics: new(metricsSlot)}
 	c.set.fill()
 	return c.validate(ctx, config)
 }
@@ -134,8 +137,9 @@ func (c *Collector) Start(ctx context.Context) error {
 	return nil
 }
 
-// Reload replaces the configuration. Where the new one is bad or cannot start,
-// the old one keeps or resumes running and the error says why.
+// Reload replaces the configuration; one that says the same as the old one, with
+// all references expanded, leaves everything running. Where the new one is bad
+// or cannot start, the old one keeps or resumes running and the error says why.
 func (c *Collector) Reload(ctx context.Context, config map[string]any) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,11 +149,14 @@ func (c *Collector) Reload(ctx context.Context, config map[string]any) error {
 	if err := c.validate(ctx, config); err != nil {
 		return &fault.Error{Kind: fault.Invalid, Err: err}
 	}
+	old := c.running
 	next, err := c.build(ctx, config)
 	if err != nil {
 		return fmt.Errorf("collector: %w", err)
 	}
-	old := c.running
+	if reflect.DeepEqual(next.resolved.merged, old.resolved.merged) {
+		return next.shutdown(ctx)
+	}
 	c.running = nil
 	if err := old.shutdown(ctx); err != nil {
 		c.set.Logger.WarnContext(ctx, "old pipelines did not stop cleanly", "error", err)

@@ -21,6 +21,7 @@ import (
 
 // resolved is a configuration whose components are decoded.
 type resolved struct {
+	merged     map[string]any // what it was decoded from
 	receivers  map[component.ID]component.Config
 	processors map[component.ID]component.Config
 	connectors map[component.ID]component.Config
@@ -43,6 +44,7 @@ func resolve(ctx context.Context, user map[string]any, f factories, t telemetry.
 	d := decoder{conf: conf}
 	d.checkSections()
 	r := &resolved{
+		merged:     conf.ToStringMap(),
 		receivers:  decodeComponents(&d, "receivers", f.receivers),
 		processors: decodeComponents(&d, "processors", f.processors),
 		connectors: decodeComponents(&d, "connectors", f.connectors),

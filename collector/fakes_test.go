@@ -206,6 +206,20 @@ func onFreePorts(user map[string]any) map[string]any {
 	return out
 }
 
+// changed returns the configuration with a difference that changes nothing that
+// a test looks at.
+func changed(user map[string]any) map[string]any {
+	out := onFreePorts(user)
+	processors := map[string]any{"batch/unused": map[string]any{"timeout": "3s"}}
+	if had, ok := out["processors"].(map[string]any); ok {
+		for key, value := range had {
+			processors[key] = value
+		}
+	}
+	out["processors"] = processors
+	return out
+}
+
 // logSpy remembers what was logged.
 type logSpy struct {
 	mu      sync.Mutex

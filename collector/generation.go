@@ -29,7 +29,7 @@ func (g *generation) direct(receiver component.ID) ingest.Direct { return g.reso
 func (c *Collector) prepare(ctx context.Context, config map[string]any) (*generation, service.Settings, error) {
 	g := &generation{
 		c: c, config: config,
-		telemetry: &ownTelemetry{logger: c.set.Logger, registerer: c.set.Registerer},
+		telemetry: &ownTelemetry{logger: c.set.Logger, slot: c.metrics},
 		failures:  make(chan error),
 		stop:      make(chan struct{}),
 	}
@@ -86,13 +86,10 @@ func (g *generation) start(ctx context.Context) error {
 	}
 	g.watching = make(chan struct{})
 	go g.watch()
-	err := g.service.Start(ctx)
-	if err == nil {
-		err = g.telemetry.register()
-	}
-	if err != nil {
+	if err := g.service.Start(ctx); err != nil {
 		return errors.Join(err, g.shutdown(ctx))
 	}
+	g.telemetry.show()
 	return nil
 }
 
@@ -111,8 +108,8 @@ func (g *generation) watch() {
 }
 
 func (g *generation) shutdown(ctx context.Context) error {
+	g.telemetry.hide()
 	err := g.service.Shutdown(ctx)
-	g.telemetry.unregister()
 	if g.watching != nil {
 		close(g.stop)
 		<-g.watching

@@ -165,6 +165,19 @@ func TestReloadWithBadConfigurationChangesNothing(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.overHTTP()(t, "/v1/logs", protobufHeader, request(t, "logs", []string{"a"}, 0)).code)
 }
 
+func TestReloadOfTheSameLeavesEverythingRunning(t *testing.T) {
+	t.Setenv("BELFRY_TEST_LIMIT", "70")
+	user := onFreePorts(map[string]any{"processors": map[string]any{"memory_limiter": map[string]any{"limit_percentage": "${env:BELFRY_TEST_LIMIT}"}}})
+	w := start(t, user)
+	running := w.running
+	require.NoError(t, w.Reload(t.Context(), user))
+	require.Same(t, running, w.running)
+	require.Equal(t, http.StatusOK, w.overHTTP()(t, "/v1/logs", protobufHeader, request(t, "logs", []string{"a"}, 0)).code)
+	t.Setenv("BELFRY_TEST_LIMIT", "71")
+	require.NoError(t, w.Reload(t.Context(), user))
+	require.NotSame(t, running, w.running)
+}
+
 // TestReloadGoesBack: the new configuration is valid, but its port is taken.
 func TestReloadGoesBack(t *testing.T) {
 	w := start(t, nil)

@@ -101,7 +101,7 @@ service:
 	require.False(t, has(w.logs, "unwanted")())
 
 	// All of it can be replaced by itself: ports, file locks, metrics.
-	require.NoError(t, w.Reload(t.Context(), onFreePorts(user)))
+	require.NoError(t, w.Reload(t.Context(), changed(user)))
 	appended, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = appended.WriteString("after the reload\n")

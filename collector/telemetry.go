@@ -22,11 +22,9 @@ type telemetryConfig struct {
 // ownTelemetry makes one service report where Belfry reports: its logs go to
 // slog, its metrics to the process' registry. It does not trace.
 type ownTelemetry struct {
-	logger     *slog.Logger
-	registerer prometheus.Registerer
-
-	mu        sync.Mutex
-	collector prometheus.Collector // of the service's metrics; nil without a registry
+	logger    *slog.Logger
+	slot      *metricsSlot
+	collector prometheus.Collector // of the service's metrics
 }
 
 func (o *ownTelemetry) factory() telemetry.Factory {
@@ -45,9 +43,6 @@ func (o *ownTelemetry) createLogger(_ context.Context, _ telemetry.LoggerSetting
 }
 
 func (o *ownTelemetry) createMeterProvider(context.Context, telemetry.MeterSettings, component.Config) (telemetry.MeterProvider, error) {
-	if o.registerer == nil {
-		return sdkmetric.NewMeterProvider(), nil
-	}
 	var captured captureRegisterer
 	reader, err := otelprom.New(
 		otelprom.WithRegisterer(&captured),
@@ -57,29 +52,50 @@ func (o *ownTelemetry) createMeterProvider(context.Context, telemetry.MeterSetti
 	if err != nil {
 		return nil, err
 	}
-	o.mu.Lock()
 	o.collector = captured.collector
-	o.mu.Unlock()
 	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithView(dropped)), nil
 }
 
-// register shows the service's metrics in the registry. It is separate from
-// their creation since two services exist during a reload, of which only one
-// may be seen.
-func (o *ownTelemetry) register() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.collector == nil {
-		return nil
-	}
-	return o.registerer.Register(o.collector)
+// show makes the service's metrics the visible ones. It is separate from their
+// creation since two services exist during a reload.
+func (o *ownTelemetry) show() { o.slot.set(o.collector) }
+
+// hide ends that, where they are the visible ones.
+func (o *ownTelemetry) hide() { o.slot.clear(o.collector) }
+
+// metricsSlot is what a registry knows of the metrics of one service after the
+// other. A service's own collector could not take part: it has no descriptions,
+// and a registry can let go of described collectors only.
+type metricsSlot struct {
+	mu      sync.Mutex
+	current prometheus.Collector
 }
 
-func (o *ownTelemetry) unregister() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.collector != nil {
-		o.registerer.Unregister(o.collector)
+func (s *metricsSlot) set(c prometheus.Collector) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = c
+}
+
+func (s *metricsSlot) clear(c prometheus.Collector) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == c {
+		s.current = nil
+	}
+}
+
+// Describe implements prometheus.Collector: which metrics there are depends on
+// the components.
+func (*metricsSlot) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (s *metricsSlot) Collect(ch chan<- prometheus.Metric) {
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	if c != nil {
+		c.Collect(ch)
 	}
 }
 

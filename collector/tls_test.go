@@ -72,7 +72,7 @@ receivers:
 		require.Equal(t, http.StatusOK, resp.StatusCode)
 		require.Equal(t, "HTTP/2.0", resp.Proto)
 		require.Len(t, w.logs.names("default"), 2*(round+1))
-		require.NoError(t, w.Reload(t.Context(), user), "the ports stay")
+		require.NoError(t, w.Reload(t.Context(), changed(user)), "the ports stay")
 	}
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(mustRequest(t, "http://"+w.http+"/v1/logs", "{}"))
 	if err == nil {
@@ -84,18 +84,17 @@ receivers:
 
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "otlp.sock")
-	w := start(t, parse(t, fmt.Sprintf(`
+	user := parse(t, fmt.Sprintf(`
 receivers: {otlp: {protocols: {grpc: {endpoint: %s, transport: unix}, http: {enabled: false}}}}
-`, path)))
+`, path))
+	w := start(t, user)
 	conn, err := grpc.NewClient("unix://"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()
 	body := request(t, "traces", []string{"a"}, 0)
 	_, err = export(t.Context(), conn, "traces", body)
 	require.NoError(t, err)
-	require.NoError(t, w.Reload(t.Context(), parse(t, fmt.Sprintf(`
-receivers: {otlp: {protocols: {grpc: {endpoint: %s, transport: unix}, http: {enabled: false}}}}
-`, path))))
+	require.NoError(t, w.Reload(t.Context(), changed(user)))
 	_, err = export(t.Context(), conn, "traces", body, grpc.WaitForReady(true))
 	require.NoError(t, err)
 	require.Equal(t, []string{"a", "a"}, w.traces.names("default"))
