@@ -1,6 +1,7 @@
 package logstest
 
 import (
+	"context"
 	"flag"
 	"testing"
 
@@ -29,3 +30,29 @@ func newStore(t *testing.T) logs.Store {
 func TestScriptsOnMemstore(t *testing.T) { Scripts(t, newMemstore, *rewrite) }
 
 func TestScriptsOnStore(t *testing.T) { Scripts(t, newStore, false) }
+
+// flushing is a store that has each request in a part of its own when the first
+// query comes.
+type flushing struct{ *store.Store }
+
+func (f flushing) Append(ctx context.Context, tenant string, request []byte) (logs.AppendResult, error) {
+	res, err := f.Store.Append(ctx, tenant, request)
+	if err != nil {
+		return res, err
+	}
+	return res, f.Flush(ctx)
+}
+
+func newFlushing(t *testing.T) logs.Store {
+	t.Helper()
+	s, _ := newStore(t).(*store.Store)
+	return flushing{s}
+}
+
+func TestContractOnMemstore(t *testing.T) { Contract(t, newMemstore) }
+
+func TestContractOnStore(t *testing.T) { Contract(t, newStore) }
+
+func TestContractOnParts(t *testing.T) { Contract(t, newFlushing) }
+
+func TestScriptsOnParts(t *testing.T) { Scripts(t, newFlushing, false) }
