@@ -53,11 +53,8 @@ func (db *DB) append(ctx context.Context, tenantID string, payload []byte) (Appe
 		return AppendResult{}, err
 	}
 	defer db.leave()
-	db.mu.RLock()
-	behind := len(db.frozen) >= db.o.MaxFrozen
-	db.mu.RUnlock()
-	if behind {
-		return AppendResult{}, fault.Limitedf(retryFull, "%d memtables wait to be written to disk", db.o.MaxFrozen)
+	if err := db.waitForRoom(ctx); err != nil {
+		return AppendResult{}, err
 	}
 	receivedAt := time.Unix(0, db.now().UnixNano()).UTC() // exactly what a replay will see
 	w := db.writer(receivedAt)
@@ -83,6 +80,31 @@ func (db *DB) append(ctx context.Context, tenantID string, payload []byte) (Appe
 	db.metrics.rejected.Add(float64(res.Rejected))
 	db.metrics.payloadBytes.Add(float64(size))
 	return res, nil
+}
+
+// waitForRoom holds an append back while flushes cannot keep up.
+func (db *DB) waitForRoom(ctx context.Context) error {
+	var timeout <-chan time.Time
+	for {
+		db.mu.RLock()
+		behind, room := len(db.frozen) >= db.o.MaxFrozen, db.room
+		db.mu.RUnlock()
+		if !behind {
+			return nil
+		}
+		if timeout == nil {
+			t := time.NewTimer(max(db.o.MaxWait, 0))
+			defer t.Stop()
+			timeout = t.C
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timeout:
+			return fault.Limitedf(retryFull, "%d memtables wait to be written to disk", db.o.MaxFrozen)
+		}
+	}
 }
 
 // committed is called by the log's writer for each record, in order.

@@ -48,6 +48,7 @@ type DB struct {
 	mu     sync.RWMutex
 	active *memTable
 	frozen []*memTable              // oldest first
+	room   chan struct{}            // closed and replaced when a frozen memtable is gone
 	parts  map[string][]*partHandle // by tenant, by seq
 
 	idMu   sync.Mutex
@@ -89,6 +90,9 @@ func (o *Options) setDefaults() error {
 	if o.FlushAge <= 0 {
 		o.FlushAge = defaultFlushAge
 	}
+	if o.MaxWait == 0 {
+		o.MaxWait = defaultMaxWait
+	}
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = defaultSegmentBytes
 	}
@@ -128,6 +132,7 @@ func Open(o Options) (*DB, error) {
 		streams:     newStreamCache(),
 		work:        make(chan struct{}, o.MaxConcurrentWork),
 		active:      newMemTable(),
+		room:        make(chan struct{}),
 		parts:       map[string][]*partHandle{},
 		closing:     make(chan struct{}),
 		flushSignal: make(chan struct{}, 1),

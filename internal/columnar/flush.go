@@ -128,7 +128,9 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 		return fail(err)
 	}
 	db.mu.Lock()
-	db.frozen = db.frozen[1:]
+	db.frozen = append(db.frozen[:0:0], db.frozen[1:]...)
+	close(db.room)
+	db.room = make(chan struct{})
 	db.swapParts(added, nil)
 	db.mu.Unlock()
 	if db.wal != nil {

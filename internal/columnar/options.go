@@ -64,6 +64,7 @@ type Options struct {
 	FlushBytes        int           // memtable size that starts a flush; 64 MiB
 	FlushAge          time.Duration // age of the memtable's oldest row that starts a flush; 60 s
 	MaxFrozen         int           // memtables waiting for their flush before Append pushes back; 2
+	MaxWait           time.Duration // how long Append waits for a flush before it refuses; 2 s; negative: not at all
 	BlockRows         int           // rows in a block; 32,768
 	MaxColumns        int           // columns of a part (and memtable); rarer ones share an overflow column; 2,000
 	SegmentBytes      int64         // log segment; 64 MiB
@@ -84,6 +85,7 @@ const (
 	defaultFlushBytes      = 64 << 20
 	defaultFlushAge        = time.Minute
 	defaultMaxFrozen       = 2
+	defaultMaxWait         = 2 * time.Second
 	defaultBlockRows       = 32 << 10
 	defaultMaxColumns      = 2000
 	defaultSegmentBytes    = 64 << 20

@@ -169,7 +169,7 @@ func (v *blockView) memColumn(key ColumnKey) int {
 // overflowVector extracts a column from the overflow column; nil if no row has it.
 func (v *blockView) overflowVector(key ColumnKey, sel []uint32) (*Vector, error) {
 	slot := v.find(overflowKey)
-	if slot < 0 || key == overflowKey {
+	if slot < 0 {
 		return nil, nil
 	}
 	over, err := v.vector(slot, sel)
@@ -246,7 +246,7 @@ func (v *blockView) full(key ColumnKey, sel []uint32) (*Vector, error) {
 		return nil, err
 	}
 	slot := v.find(key)
-	if slot < 0 {
+	if slot < 0 || key == overflowKey {
 		return over, nil
 	}
 	vec, err := v.vector(slot, sel)

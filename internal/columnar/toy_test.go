@@ -119,7 +119,7 @@ func (f toyField) value() Value {
 func toyOptions(fs vfs.FS) Options {
 	return Options{
 		Dir: "data", FS: fs, Signal: "toy", Decode: toyDecode, Columns: toyColumns(),
-		MergeConcurrency: -1, SyncInterval: time.Hour, FlushAge: time.Hour,
+		MergeConcurrency: -1, SyncInterval: time.Hour, FlushAge: time.Hour, MaxWait: -1,
 		Now: func() time.Time { return time.Unix(0, toyNow) },
 	}
 }
