@@ -94,8 +94,8 @@ func (p *posted) restore(record []byte, now time.Time, term time.Duration) error
 		if a.EndsAt.After(a.UpdatedAt) && a.EndsAt.Before(now.Add(term)) {
 			a.EndsAt = now.Add(term)
 		}
-		if err := a.Validate(); err != nil {
-			return err
+		if a.Validate() != nil {
+			continue // what was valid once need not be today
 		}
 		alerts = append(alerts, a)
 	}

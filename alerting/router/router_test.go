@@ -38,6 +38,7 @@ type rig struct {
 	mu    sync.Mutex
 	told  []string
 	notes []GroupNotification
+	muted []string
 	fail  func(attempt int) (retry bool, err error)
 	tries int
 }
@@ -101,6 +102,22 @@ func (g *rig) Notify(_ context.Context, n GroupNotification) (bool, error) {
 	g.told = append(g.told, fmt.Sprintf("%s %s %s [%s]", time.Since(g.start), n.Receiver, n.Status, strings.Join(names, " ")))
 	g.notes = append(g.notes, n)
 	return false, nil
+}
+
+// Muted writes down what was kept back: "alertname: reason".
+func (g *rig) Muted(_ context.Context, m GroupMuting) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, a := range m.Alerts {
+		switch {
+		case len(m.Intervals) > 0:
+			g.muted = append(g.muted, a.Alert.Name()+": "+strings.Join(m.Intervals, " "))
+		case len(a.InhibitedBy) > 0:
+			g.muted = append(g.muted, a.Alert.Name()+": inhibited")
+		case len(a.SilencedBy) > 0:
+			g.muted = append(g.muted, a.Alert.Name()+": silenced")
+		}
+	}
 }
 
 // want asserts what was told since the last want.
@@ -251,6 +268,7 @@ inhibit_rules:
 		require.Len(t, ex.InhibitedBy, 1)
 		require.False(t, ex.Routes[0].Notifies)
 		require.Contains(t, ex.Routes[0].Why, "inhibited")
+		require.Equal(t, []string{"Slow: inhibited"}, g.muted)
 		g.told = nil
 		g.resolve("alertname=Down", "cluster=x")
 		g.at("75s")
@@ -285,6 +303,8 @@ time_intervals:
 		long("alertname=D", "team=day")
 		g.at("59m")
 		g.want()
+		require.Contains(t, g.muted, "N: night")
+		require.Contains(t, g.muted, "D: day")
 		ex, err := g.router.Explain(context.Background(), labelsOf("team=night"), time.Now())
 		require.NoError(t, err)
 		require.Equal(t, []string{"night"}, ex.Routes[0].MutedBy)
@@ -405,6 +425,8 @@ func TestSilences(t *testing.T) {
 		g.fire("alertname=B", "instance=1")
 		g.at("9m")
 		g.want("10s team firing [A/2]")
+		require.Contains(t, g.muted, "A: silenced")
+		g.muted = nil
 		g.at("12m")
 		require.ElementsMatch(t, []string{"10m10s team firing [A/1 A/2]", "10m10s team firing [B/1]"}, g.told)
 	})

@@ -151,7 +151,8 @@ type groupLimit int
 
 func (l groupLimit) MaxNumberOfAggregationGroups() int { return int(l) }
 
-// flushStage lets Shutdown wait for flushes, which the dispatcher does not.
+// flushStage lets Shutdown wait for flushes, which the dispatcher does not, and
+// the Escalator hear of what was muted.
 type flushStage struct {
 	router *Router
 	next   notify.Stage
@@ -160,5 +161,7 @@ type flushStage struct {
 func (s flushStage) Exec(ctx context.Context, l *slog.Logger, alerts ...*alert.Alert) (context.Context, []*alert.Alert, error) {
 	s.router.flushes.RLock()
 	defer s.router.flushes.RUnlock()
-	return s.next.Exec(ctx, l, alerts...)
+	out, sent, err := s.next.Exec(ctx, l, alerts...)
+	s.router.observe(ctx, alerts)
+	return out, sent, err
 }
