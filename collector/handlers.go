@@ -29,7 +29,7 @@ func newHandlers(ctx context.Context, door *localreceiver.Door, budget *ingest.B
 			return nil, err
 		}
 	}
-	h.zipkin, err = decompressed(ctx, zipkinHandler(door, budget), maxRequestSize)
+	h.zipkin, err = decompressed(ctx, zipkinHandler(door, budget), maxRequestSize, otlpreceiver.DecoderOptions(nil)...)
 	return h, err
 }
 

@@ -48,6 +48,7 @@ func TestZipkin(t *testing.T) {
 		"not protobuf": {map[string]string{"Content-Type": "application/x-protobuf"}, zipkinSpans, 400},
 		"thrift":       {map[string]string{"Content-Type": "application/x-thrift"}, zipkinSpans, 415},
 		"large":        {json, strings.Repeat(" ", smallLimit+1), 413},
+		"window":       {map[string]string{"Content-Type": "application/json", "Content-Encoding": "zstd"}, string(hugeWindow()), 400},
 		"deep":         {json, strings.Repeat("[", 100_000), 400},
 	} {
 		require.Equal(t, bad.code, send(t, "/api/v2/spans", bad.header, []byte(bad.body)).code, name)

@@ -174,11 +174,17 @@ func (r *otlpReceiver) startHTTP(ctx context.Context, host component.Host) error
 }
 
 // ServerOptions returns the options under which an OTLP handler is served:
-// errors in OTLP's form, and decoders that are pooled and bounded. algorithms
-// are the content encodings that the user allows, nil for all.
+// errors in OTLP's form, and the decoders of DecoderOptions.
 func ServerOptions(algorithms []string) []confighttp.ToServerOption {
+	return append(DecoderOptions(algorithms), confighttp.WithErrorHandler(ingest.HTTPError))
+}
+
+// DecoderOptions returns the options that make an HTTP server decompress with
+// decoders that are pooled and bounded. algorithms are the content encodings
+// that the user allows, nil for all.
+func DecoderOptions(algorithms []string) []confighttp.ToServerOption {
 	decoders := new(ingest.Decompressors)
-	opts := []confighttp.ToServerOption{confighttp.WithErrorHandler(ingest.HTTPError)}
+	var opts []confighttp.ToServerOption
 	for name, decoder := range map[string]func(io.ReadCloser) (io.ReadCloser, error){"gzip": decoders.Gzip, "zstd": decoders.Zstd} {
 		if algorithms == nil || slices.Contains(algorithms, name) {
 			opts = append(opts, confighttp.WithDecoder(name, decoder))
