@@ -31,7 +31,7 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 		db:     db,
 		head:   db.tsdb.AppenderV2(ctx),
 		oldest: s.oldest(),
-		newest: s.now().Add(time.Duration(s.cfg.Limits.MaxAhead)).UnixMilli(),
+		newest: s.now().Add(time.Duration(s.config().Limits.MaxAhead)).UnixMilli(),
 	}
 }
 
@@ -39,10 +39,10 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 // empty head takes its first sample for the present, whatever its time, so a
 // timestamp of zero would otherwise make a block for 1970.
 func (s *Store) oldest() int64 {
-	if s.cfg.Retention.Time == 0 {
+	if s.config().Retention.Time == 0 {
 		return math.MinInt64
 	}
-	return s.now().Add(-time.Duration(s.cfg.Retention.Time)).UnixMilli()
+	return s.now().Add(-time.Duration(s.config().Retention.Time)).UnixMilli()
 }
 
 // Appender returns an appender of Prometheus' older interface, which the rule

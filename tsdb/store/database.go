@@ -73,9 +73,9 @@ func (d *database) opened() bool {
 }
 
 func (d *database) open() error {
-	cfg := d.store.cfg
+	cfg := d.store.config()
 	d.registry = prometheus.NewRegistry()
-	d.limiter = newSeriesLimiter(d.id, cfg.Limits, d.store.metrics)
+	d.limiter = newSeriesLimiter(d.id, func() metrics.LimitsConfig { return d.store.config().Limits }, d.store.metrics)
 	log := d.store.log.With("tenant", d.id)
 	db, err := tsdb.Open(d.dir, log, d.registry, d.tsdbOptions(), nil)
 	if err != nil {
@@ -91,7 +91,7 @@ func (d *database) open() error {
 }
 
 func (d *database) tsdbOptions() *tsdb.Options {
-	cfg := d.store.cfg
+	cfg := d.store.config()
 	o := tsdb.DefaultOptions()
 	o.RetentionDuration = time.Duration(cfg.Retention.Time).Milliseconds()
 	o.MaxBytes = int64(cfg.Retention.Size)
@@ -99,7 +99,7 @@ func (d *database) tsdbOptions() *tsdb.Options {
 	o.WALCompression = compression.Snappy
 	o.StripeSize = headStripes
 	o.HeadChunksWriteBufferSize = chunkWriteBuffer
-	o.EnableExemplarStorage = cfg.Limits.MaxExemplars > 0
+	o.EnableExemplarStorage = true // with no room for any if there are to be none
 	o.MaxExemplars = int64(cfg.Limits.MaxExemplars)
 	o.OutOfOrderTimeWindow = time.Duration(cfg.OutOfOrderWindow).Milliseconds()
 	switch cfg.StartTimestamps {
@@ -128,7 +128,7 @@ func maxBlockDuration(retention time.Duration) time.Duration {
 
 // run syncs the log and saves metadata until the database is closed.
 func (d *database) run() {
-	syncEvery := time.NewTicker(time.Duration(d.store.cfg.SyncInterval))
+	syncEvery := time.NewTicker(time.Duration(d.store.config().SyncInterval))
 	defer syncEvery.Stop()
 	saveEvery := time.NewTicker(time.Minute)
 	defer saveEvery.Stop()
@@ -165,7 +165,7 @@ func (d *database) close() error {
 // commitDone is called after a successful commit. It returns when the commit
 // has the durability that is configured.
 func (d *database) commitDone() error {
-	if d.store.cfg.Durability == metrics.Fsync {
+	if d.store.config().Durability == metrics.Fsync {
 		return d.syncer.sync()
 	}
 	d.syncer.markDirty()

@@ -11,7 +11,7 @@ import (
 // diskGuard knows whether the data volume has enough free space.
 type diskGuard struct {
 	dir    string
-	min    uint64
+	min    atomic.Uint64
 	ask    func(dir string) (uint64, error)
 	last   atomic.Uint64
 	isLow  atomic.Bool
@@ -22,7 +22,9 @@ func newDiskGuard(dir string, minFree uint64, ask func(string) (uint64, error)) 
 	if ask == nil {
 		ask = freeBytes
 	}
-	return &diskGuard{dir: dir, min: minFree, ask: ask}
+	g := &diskGuard{dir: dir, ask: ask}
+	g.min.Store(minFree)
+	return g
 }
 
 // refresh asks for the free space. A volume that cannot tell is taken to have
@@ -32,7 +34,7 @@ func (g *diskGuard) refresh() (low, changed bool) {
 	g.lastOK.Store(err == nil)
 	if err == nil {
 		g.last.Store(free)
-		low = free < g.min
+		low = free < g.min.Load()
 	}
 	return low, g.isLow.Swap(low) != low
 }
@@ -44,7 +46,7 @@ func (g *diskGuard) check() error {
 	if !g.isLow.Load() {
 		return nil
 	}
-	return fault.Unavailablef(retryDisk, "disk is nearly full: %d bytes free, %d are kept for compaction", g.free(), g.min)
+	return fault.Unavailablef(retryDisk, "disk is nearly full: %d bytes free, %d are kept for compaction", g.free(), g.min.Load())
 }
 
 // classify gives an error of the engine its kind: a full or failing disk and a

@@ -23,7 +23,7 @@ func (s *Store) AppendExemplars(ctx context.Context, exemplars []metrics.SeriesE
 		return 0, err
 	}
 	defer s.release(db)
-	newest := s.now().Add(time.Duration(s.cfg.Limits.MaxAhead)).UnixMilli()
+	newest := s.now().Add(time.Duration(s.config().Limits.MaxAhead)).UnixMilli()
 	app := db.tsdb.Appender(ctx)
 	stored := 0
 	for _, e := range exemplars {

@@ -23,7 +23,7 @@ func (s *Store) watchDisk() {
 			return
 		case <-tick.C:
 			if low, changed := s.disk.refresh(); changed && low {
-				s.log.Error("disk is nearly full, metrics are refused", "dir", s.dir, "free_bytes", s.disk.free(), "min_free_bytes", s.disk.min)
+				s.log.Error("disk is nearly full, metrics are refused", "dir", s.dir, "free_bytes", s.disk.free(), "min_free_bytes", s.disk.min.Load())
 			} else if changed {
 				s.log.Info("disk has space again, metrics are accepted", "dir", s.dir, "free_bytes", s.disk.free())
 			}
@@ -52,7 +52,7 @@ func (s *Store) janitor() {
 }
 
 func (s *Store) closeIdle() {
-	deadline := s.now().Add(-time.Duration(s.cfg.Tenants.IdleTimeout))
+	deadline := s.now().Add(-time.Duration(s.config().Tenants.IdleTimeout))
 	var victims []*database
 	s.mu.Lock()
 	for _, db := range s.open {
@@ -75,7 +75,7 @@ func (s *Store) maintainClosed(visited map[string]time.Time) {
 	for _, id := range s.Tenants() {
 		s.mu.Lock()
 		_, open := s.open[id]
-		room := len(s.open) < s.cfg.Tenants.MaxOpen
+		room := len(s.open) < s.config().Tenants.MaxOpen
 		s.mu.Unlock()
 		if open {
 			visited[id] = now

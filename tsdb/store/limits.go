@@ -22,7 +22,7 @@ const otherCulprits = "other"
 // here.
 type seriesLimiter struct {
 	tenant  string
-	limits  metrics.LimitsConfig
+	limits  func() metrics.LimitsConfig
 	metrics *storeMetrics
 
 	active    atomic.Int64
@@ -32,7 +32,7 @@ type seriesLimiter struct {
 	culprits map[string]struct{}
 }
 
-func newSeriesLimiter(tenant string, limits metrics.LimitsConfig, m *storeMetrics) *seriesLimiter {
+func newSeriesLimiter(tenant string, limits func() metrics.LimitsConfig, m *storeMetrics) *seriesLimiter {
 	return &seriesLimiter{tenant: tenant, limits: limits, metrics: m, culprits: map[string]struct{}{}}
 }
 
@@ -43,10 +43,11 @@ func (l *seriesLimiter) PreCreation(ls labels.Labels) error {
 	if !l.enforcing.Load() {
 		return nil
 	}
-	if err := l.checkLabels(ls); err != nil {
+	limits := l.limits()
+	if err := checkLabels(ls, limits); err != nil {
 		return err
 	}
-	if limit := int64(l.limits.MaxSeries); limit > 0 && l.active.Load() >= limit {
+	if limit := int64(limits.MaxSeries); limit > 0 && l.active.Load() >= limit {
 		name := ls.Get(model.MetricNameLabel)
 		l.countDropped(name)
 		return metrics.Rejectf(metrics.SeriesLimit, "tenant has reached its limit of %d active series, new series of %q are dropped", limit, name)
@@ -54,9 +55,9 @@ func (l *seriesLimiter) PreCreation(ls labels.Labels) error {
 	return nil
 }
 
-func (l *seriesLimiter) checkLabels(ls labels.Labels) error {
-	if n := ls.Len(); n > l.limits.MaxLabelsPerSeries {
-		return metrics.Rejectf(metrics.TooManyLabels, "series of %q has %d labels, the limit is %d", ls.Get(model.MetricNameLabel), n, l.limits.MaxLabelsPerSeries)
+func checkLabels(ls labels.Labels, limits metrics.LimitsConfig) error {
+	if n := ls.Len(); n > limits.MaxLabelsPerSeries {
+		return metrics.Rejectf(metrics.TooManyLabels, "series of %q has %d labels, the limit is %d", ls.Get(model.MetricNameLabel), n, limits.MaxLabelsPerSeries)
 	}
 	if ls.Get(model.MetricNameLabel) == "" {
 		return metrics.Rejectf(metrics.InvalidLabels, "series %s has no metric name", abbreviate(ls.String()))
@@ -65,11 +66,11 @@ func (l *seriesLimiter) checkLabels(ls labels.Labels) error {
 		return metrics.Rejectf(metrics.InvalidLabels, "invalid metric or label name or value in %s", abbreviate(ls.String()))
 	}
 	return ls.Validate(func(label labels.Label) error {
-		if len(label.Name) > l.limits.MaxLabelNameLength {
-			return metrics.Rejectf(metrics.LabelTooLong, "label name %q has %d bytes, the limit is %d", abbreviate(label.Name), len(label.Name), l.limits.MaxLabelNameLength)
+		if len(label.Name) > limits.MaxLabelNameLength {
+			return metrics.Rejectf(metrics.LabelTooLong, "label name %q has %d bytes, the limit is %d", abbreviate(label.Name), len(label.Name), limits.MaxLabelNameLength)
 		}
-		if len(label.Value) > l.limits.MaxLabelValueLength {
-			return metrics.Rejectf(metrics.LabelTooLong, "value of label %q has %d bytes, the limit is %d", abbreviate(label.Name), len(label.Value), l.limits.MaxLabelValueLength)
+		if len(label.Value) > limits.MaxLabelValueLength {
+			return metrics.Rejectf(metrics.LabelTooLong, "value of label %q has %d bytes, the limit is %d", abbreviate(label.Name), len(label.Value), limits.MaxLabelValueLength)
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,7 @@ type Options struct {
 // metrics.Appendable and is safe for concurrent use.
 type Store struct {
 	dir       string
-	cfg       metrics.Config
+	cfg       atomic.Pointer[metrics.Config]
 	log       *slog.Logger
 	reg       prometheus.Registerer
 	now       func() time.Time
@@ -93,7 +94,6 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		dir:       o.Dir,
-		cfg:       o.Config,
 		log:       o.Logger,
 		reg:       o.Registerer,
 		now:       o.Now,
@@ -103,6 +103,7 @@ func Open(o Options) (*Store, error) {
 		known:     known,
 		stop:      make(chan struct{}),
 	}
+	s.cfg.Store(&o.Config)
 	s.metrics = newStoreMetrics(o.Registerer, s)
 	s.disk.refresh()
 	s.wg.Go(s.watchDisk)
@@ -207,11 +208,11 @@ func (s *Store) startOpening(id string, create bool) (*database, error) {
 		if !create {
 			return nil, errNoTenant
 		}
-		if len(s.known) >= s.cfg.Tenants.Max {
-			return nil, fault.Limitedf(retryTenants, "tenant %q would be one more than the limit of %d tenants", id, s.cfg.Tenants.Max)
+		if len(s.known) >= s.config().Tenants.Max {
+			return nil, fault.Limitedf(retryTenants, "tenant %q would be one more than the limit of %d tenants", id, s.config().Tenants.Max)
 		}
 	}
-	if len(s.open) >= s.cfg.Tenants.MaxOpen {
+	if len(s.open) >= s.config().Tenants.MaxOpen {
 		return nil, errTooManyOpen
 	}
 	db := newDatabase(s, id)
