@@ -337,6 +337,7 @@ type spanSearch struct {
 	minDuration, maxDuration time.Duration
 	tags                     map[string]tagText
 	events                   []string // names of events
+	foldOperation            bool     // Zipkin shows names in lower case, and asks for them so
 }
 
 func (s *spanSearch) query() (*traceql.Query, error) {
@@ -344,7 +345,11 @@ func (s *spanSearch) query() (*traceql.Query, error) {
 	if s.service != "" {
 		conditions = append(conditions, "resource.service.name = "+strconv.Quote(s.service))
 	}
-	if s.operation != "" && s.operation != "all" {
+	switch {
+	case s.operation == "" || s.operation == "all":
+	case s.foldOperation:
+		conditions = append(conditions, "name =~ "+strconv.Quote("(?i)"+quoteMeta(s.operation)))
+	default:
 		conditions = append(conditions, "name = "+strconv.Quote(s.operation))
 	}
 	if s.minDuration > 0 {

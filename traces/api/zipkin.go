@@ -152,7 +152,7 @@ func (z *zipkin) search(w http.ResponseWriter, r *http.Request) error {
 	req.To = p.instant("endTs", time.Millisecond, z.Now().UnixNano()) + int64(time.Millisecond)
 	req.From = req.To - p.instant("lookback", time.Millisecond, int64(z.DefaultLookback))
 	s := spanSearch{
-		service: p.text("serviceName"), operation: p.text("spanName"), tags: map[string]tagText{},
+		service: p.text("serviceName"), operation: p.text("spanName"), foldOperation: true, tags: map[string]tagText{},
 		minDuration: time.Duration(p.instant("minDuration", time.Microsecond, 0)),
 		maxDuration: time.Duration(p.instant("maxDuration", time.Microsecond, 0)),
 	}

@@ -2,110 +2,24 @@ package tracestest
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
 	"belfry/traces"
 	"belfry/traces/traceql"
 )
 
-const separator = "----"
-
 // RunScripts runs the script files that match a pattern, each on a new store.
 func RunScripts(t *testing.T, pattern string, newStore func(t *testing.T) Store) {
-	files, err := filepath.Glob(pattern)
-	require.NoError(t, err)
-	require.NotEmpty(t, files, "no script matches %s", pattern)
-	rewrite := flag.Lookup("rewrite") != nil && flag.Lookup("rewrite").Value.String() == "true"
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), func(t *testing.T) {
-			runScript(t, file, newStore(t), rewrite)
-		})
-	}
-}
-
-type block struct {
-	line     int
-	comments []string
-	command  []string
-	body     []string
-	expected string
-}
-
-func parseScript(text string) []block {
-	var blocks []block
-	var b block
-	inAnswer, begun := false, false
-	finish := func() {
-		if begun {
-			b.expected = strings.TrimSuffix(b.expected, "\n")
-			blocks = append(blocks, b)
-		}
-		comments := b.comments
-		if begun {
-			comments = nil
-		}
-		b, inAnswer, begun = block{comments: comments}, false, false
-	}
-	for i, line := range strings.Split(text, "\n") {
-		switch {
-		case line == "" && (inAnswer || !begun):
-			if !begun && len(b.comments) > 0 {
-				b.comments = append(b.comments, "")
-				continue
-			}
-			finish()
-		case line == separator:
-			inAnswer = true
-		case inAnswer:
-			b.expected += line + "\n"
-		case !begun && strings.HasPrefix(line, "#"):
-			b.comments = append(b.comments, line)
-		case !begun:
-			b.line, b.command, begun = i+1, strings.Fields(line), true
-		default:
-			b.body = append(b.body, line)
-		}
-	}
-	finish()
-	return blocks
-}
-
-func runScript(t *testing.T, file string, store Store, rewrite bool) {
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	r := runner{store: store, engine: traceql.NewEngine(store, traceql.Limits{})}
-	var out strings.Builder
-	for _, b := range parseScript(string(text)) {
-		answer, err := r.run(t, b)
-		if err != nil {
-			answer = "error: " + err.Error()
-		}
-		answer = strings.TrimSuffix(answer, "\n")
-		for _, c := range b.comments {
-			out.WriteString(c + "\n")
-		}
-		out.WriteString(strings.Join(b.command, " ") + "\n")
-		for _, line := range b.body {
-			out.WriteString(line + "\n")
-		}
-		out.WriteString(separator + "\n" + answer + "\n\n")
-		if !rewrite && answer != b.expected {
-			t.Errorf("%s:%d: %s\n%s\nexpected:\n%s\ngot:\n%s", file, b.line, strings.Join(b.command, " "), strings.Join(b.body, "\n"), b.expected, answer)
-		}
-	}
-	if rewrite {
-		require.NoError(t, os.WriteFile(file, []byte(strings.TrimSuffix(out.String(), "\n")), 0o644))
-	}
+	RunBlocks(t, pattern, func(t *testing.T) func(Block) (string, error) {
+		store := newStore(t)
+		r := &runner{store: store, engine: traceql.NewEngine(store, traceql.Limits{})}
+		return func(b Block) (string, error) { return r.run(t, b) }
+	})
 }
 
 type runner struct {
@@ -131,9 +45,9 @@ func rangeOf(args map[string]string) (from, to int64, err error) {
 	return from, to, nil
 }
 
-func (r *runner) run(t *testing.T, b block) (string, error) {
+func (r *runner) run(t *testing.T, b Block) (string, error) {
 	args := map[string]string{}
-	for _, word := range b.command[1:] {
+	for _, word := range b.Command[1:] {
 		key, value, _ := strings.Cut(word, "=")
 		args[key] = value
 	}
@@ -141,10 +55,10 @@ func (r *runner) run(t *testing.T, b block) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	body := strings.Join(b.body, "\n")
-	switch b.command[0] {
+	body := strings.Join(b.Body, "\n")
+	switch b.Command[0] {
 	case "load":
-		return r.load(t, b.body)
+		return r.load(t, b.Body)
 	case "parse":
 		q, err := traceql.Parse(body)
 		if err != nil {
@@ -176,7 +90,7 @@ func (r *runner) run(t *testing.T, b block) (string, error) {
 	case "trace":
 		return r.trace(t, body)
 	}
-	return "", fmt.Errorf("unknown command %q", b.command[0])
+	return "", fmt.Errorf("unknown command %q", b.Command[0])
 }
 
 func (r *runner) load(t *testing.T, lines []string) (string, error) {

@@ -1,0 +1,79 @@
+package api_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"belfry/internal/tenant"
+	"belfry/traces"
+	"belfry/traces/api"
+	"belfry/traces/tracestest"
+)
+
+var _ = flag.Bool("rewrite", false, "write the answers into the script files")
+
+// TestRequests runs the scripts of testdata: "load" as in tracestest, and
+// "GET path" with one parameter a line, name=value; +Name: value is a header.
+func TestRequests(t *testing.T) {
+	for name, handler := range map[string]func(api.Options) http.Handler{
+		"tempo": api.NewTempo, "jaeger": api.NewJaeger, "zipkin": api.NewZipkin,
+	} {
+		tracestest.RunBlocks(t, "testdata/"+name+"*.txt", func(t *testing.T) func(tracestest.Block) (string, error) {
+			store := tracestest.NewMemory()
+			h := handler(api.Options{
+				Store: store, Version: "1.2.3",
+				Now: func() time.Time { return time.Unix(0, tracestest.Epoch).Add(time.Hour) },
+			})
+			return func(b tracestest.Block) (string, error) {
+				if b.Command[0] == "load" {
+					spans, err := tracestest.ParseSpans(b.Body)
+					if err != nil {
+						return "", err
+					}
+					_, err = store.Append(t.Context(), tenant.Default, traces.AppendTracesData(nil, spans))
+					return fmt.Sprintf("%d spans", len(spans)), err
+				}
+				return get(t, h, b)
+			}
+		})
+	}
+}
+
+func get(t *testing.T, h http.Handler, b tracestest.Block) (string, error) {
+	params := url.Values{}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, b.Command[1], nil)
+	for _, line := range b.Body {
+		if header, ok := strings.CutPrefix(line, "+"); ok {
+			name, value, _ := strings.Cut(header, ": ")
+			r.Header.Set(name, value)
+			continue
+		}
+		name, value, _ := strings.Cut(line, "=")
+		params.Add(name, value)
+	}
+	if len(params) > 0 {
+		r.URL.RawQuery = params.Encode()
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	answer := fmt.Sprintf("%d %s\n", rec.Code, rec.Header().Get("Content-Type"))
+	if next := rec.Header().Get(api.NextHeader); next != "" {
+		answer += "next " + next + "\n"
+	}
+	if !json.Valid(rec.Body.Bytes()) {
+		return answer + strings.TrimSpace(rec.Body.String()), nil
+	}
+	var out bytes.Buffer
+	require.NoError(t, json.Indent(&out, rec.Body.Bytes(), "", " "))
+	return answer + out.String(), nil
+}
