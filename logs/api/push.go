@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -103,6 +106,7 @@ func unsnap(b []byte, limit int64) ([]byte, error) {
 
 type pushStream struct {
 	labels  []logs.Label
+	plain   bool // labels are resource attributes like any sender's
 	entries []pushEntry
 }
 
@@ -110,6 +114,7 @@ type pushEntry struct {
 	time     int64
 	line     []byte
 	metadata []logs.Label
+	extra    []byte // further fields of the record, in wire form
 }
 
 func parseLabels(s string) ([]logs.Label, error) {
@@ -302,8 +307,10 @@ func encodeOTLP(streams []pushStream) []byte {
 	var request, resourceLogs, resource, scopeLogs, rec, kv []byte
 	for i := range streams {
 		s := &streams[i]
-		kv = appendBoolKV(kv[:0], streamLabelsMarker)
-		resource = appendMessage(resource[:0], otlpwire.ResourceAttributes, kv)
+		resource = resource[:0]
+		if !s.plain {
+			resource = appendMessage(resource, otlpwire.ResourceAttributes, appendAttribute(kv[:0], streamLabelsMarker, true))
+		}
 		for _, l := range sortedLabels(s.labels) {
 			kv = appendKV(kv[:0], l)
 			resource = appendMessage(resource, otlpwire.ResourceAttributes, kv)
@@ -320,6 +327,7 @@ func encodeOTLP(streams []pushStream) []byte {
 				kv = appendKV(kv[:0], l)
 				rec = appendMessage(rec, otlpwire.LogRecordAttributes, kv)
 			}
+			rec = append(rec, e.extra...)
 			scopeLogs = appendMessage(scopeLogs, otlpwire.ScopeRecords, rec)
 		}
 		resourceLogs = appendMessage(resourceLogs[:0], otlpwire.ResourceGroup, resource)
@@ -333,13 +341,43 @@ func appendMessage(dst []byte, number protowire.Number, message []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(dst, number, protowire.BytesType), message)
 }
 
-func appendKV(dst []byte, l logs.Label) []byte {
-	dst = protowire.AppendString(protowire.AppendTag(dst, 1, protowire.BytesType), l.Name)
-	value := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), l.Value)
-	return appendMessage(dst, 2, value)
+func appendKV(dst []byte, l logs.Label) []byte { return appendAttribute(dst, l.Name, l.Value) }
+
+// appendAttribute appends the fields of a KeyValue.
+func appendAttribute(dst []byte, key string, value any) []byte {
+	dst = protowire.AppendString(protowire.AppendTag(dst, 1, protowire.BytesType), key)
+	return appendMessage(dst, 2, appendAny(nil, value))
 }
 
-func appendBoolKV(dst []byte, key string) []byte {
-	dst = protowire.AppendString(protowire.AppendTag(dst, 1, protowire.BytesType), key)
-	return appendMessage(dst, 2, protowire.AppendVarint(protowire.AppendTag(nil, 2, protowire.VarintType), 1))
+// appendAny appends the fields of an AnyValue that holds what encoding/json
+// decodes to.
+func appendAny(dst []byte, value any) []byte {
+	switch v := value.(type) {
+	case string:
+		return protowire.AppendString(protowire.AppendTag(dst, 1, protowire.BytesType), v)
+	case bool:
+		return protowire.AppendVarint(protowire.AppendTag(dst, 2, protowire.VarintType), protowire.EncodeBool(v))
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return protowire.AppendVarint(protowire.AppendTag(dst, 3, protowire.VarintType), uint64(n))
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return appendAny(dst, v.String())
+		}
+		return protowire.AppendFixed64(protowire.AppendTag(dst, 4, protowire.Fixed64Type), math.Float64bits(f))
+	case []any:
+		var list []byte
+		for _, e := range v {
+			list = appendMessage(list, 1, appendAny(nil, e))
+		}
+		return appendMessage(dst, 5, list)
+	case map[string]any:
+		var list []byte
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			list = appendMessage(list, 1, appendAttribute(nil, key, v[key]))
+		}
+		return appendMessage(dst, 6, list)
+	}
+	return dst
 }
