@@ -1,0 +1,61 @@
+package otlp
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"belfry/internal/tenant"
+	"belfry/tsdb"
+	"belfry/tsdb/store"
+)
+
+// BenchmarkAppendMetrics appends requests of one service with 1000 points of
+// ten counters.
+func BenchmarkAppendMetrics(b *testing.B) {
+	const points = 1000
+	cfg := tsdb.DefaultConfig()
+	cfg.MinFreeDisk = 0
+	cfg.Limits.MaxAhead *= 1000
+	s, err := store.Open(store.Options{Dir: b.TempDir(), Config: cfg})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	a := New(Options{Appendable: s, Config: cfg.OTLP})
+	md, ms := resource(map[string]any{"service.name": "shop", "service.instance.id": "1", "host.name": "h", "k8s.pod.name": "shop-1"})
+	for i := range 10 {
+		m := ms.AppendEmpty()
+		m.SetName(fmt.Sprintf("http.server.requests.%d", i))
+		sum := m.SetEmptySum()
+		sum.SetIsMonotonic(true)
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
+		for j := range points / 10 {
+			dp := sum.DataPoints().AppendEmpty()
+			dp.SetIntValue(int64(j))
+			dp.Attributes().PutStr("http.route", fmt.Sprintf("/things/%d", j))
+			dp.Attributes().PutStr("http.request.method", "GET")
+		}
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		for i := range ms.Len() {
+			dps := ms.At(i).Sum().DataPoints()
+			for j := range dps.Len() {
+				dps.At(j).SetTimestamp(ts(time.Duration(n) * time.Millisecond))
+			}
+		}
+		res, err := a.AppendMetrics(context.Background(), tenant.Default, md)
+		if err != nil || res.Rejected > 0 {
+			b.Fatal(res, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/points, "ns/sample")
+}
