@@ -222,7 +222,7 @@ func TestExpiredAlertsGetANewTerm(t *testing.T) {
 		g.router.Handler().ServeHTTP(rec, req)
 		require.Equal(t, http.StatusOK, rec.Code)
 		g.at("15s")
-		g.told = nil
+		g.reset()
 		g.close()
 		pass(10 * time.Minute)
 		g.open(simple)

@@ -137,6 +137,13 @@ func (g *rig) want(lines ...string) {
 	g.told = nil
 }
 
+// reset forgets what was told and muted.
+func (g *rig) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.told, g.muted = nil, nil
+}
+
 // at sleeps until an offset from the rig's start.
 func (g *rig) at(offset string) {
 	g.t.Helper()
@@ -269,7 +276,7 @@ inhibit_rules:
 		require.False(t, ex.Routes[0].Notifies)
 		require.Contains(t, ex.Routes[0].Why, "inhibited")
 		require.Equal(t, []string{"Slow: inhibited"}, g.muted)
-		g.told = nil
+		g.reset()
 		g.resolve("alertname=Down", "cluster=x")
 		g.at("75s")
 		require.ElementsMatch(t, []string{"1m10s team resolved [-Down]", "1m10s team firing [Slow]"}, g.told)
@@ -426,7 +433,7 @@ func TestSilences(t *testing.T) {
 		g.at("9m")
 		g.want("10s team firing [A/2]")
 		require.Contains(t, g.muted, "A: silenced")
-		g.muted = nil
+		g.reset()
 		g.at("12m")
 		require.ElementsMatch(t, []string{"10m10s team firing [A/1 A/2]", "10m10s team firing [B/1]"}, g.told)
 	})
