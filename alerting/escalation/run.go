@@ -19,15 +19,14 @@ const batch = 100
 // messages that are being sent.
 func (e *Engine) Run(ctx context.Context) error {
 	var sending sync.WaitGroup
+	defer func() { e.setup.Load().notifier.Close() }()
 	defer sending.Wait()
 	slots := make(chan struct{}, e.opts.Workers)
 	for {
 		sleep := e.opts.Sweep
+		// What cannot be decided must not keep back what was decided.
+		err := errors.Join(e.decide(ctx), e.dispatch(ctx, slots, &sending))
 		var next time.Time
-		err := e.decide(ctx)
-		if err == nil {
-			err = e.dispatch(ctx, slots, &sending)
-		}
 		if err == nil {
 			next, err = e.nextDue(ctx, len(slots) == cap(slots))
 		}

@@ -56,7 +56,7 @@ func (n *Notifier) deliver(ctx context.Context, recipient string, data []byte) e
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	secure := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, RootCAs: n.roots}
 	if s.TLS == TLSImplicit {
 		conn = tls.Client(conn, secure)
 	}

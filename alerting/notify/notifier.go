@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/http"
 	"time"
@@ -16,6 +17,8 @@ type Options struct {
 	Inbox Inbox
 	// HTTPClient sends to the web; nil makes one that follows no redirects.
 	HTTPClient *http.Client
+	// RootCAs are who may vouch for the mail server; nil are the system's.
+	RootCAs *x509.CertPool
 }
 
 // Inbox stores a message; the same key again changes nothing.
@@ -31,6 +34,7 @@ type Notifier struct {
 	inbox  Inbox
 	http   *http.Client
 	dialer net.Dialer
+	roots  *x509.CertPool
 }
 
 // New returns a notifier.
@@ -42,7 +46,7 @@ func New(c Config, opts Options) (*Notifier, error) {
 	if opts.HTTPClient == nil {
 		opts.HTTPClient = NewHTTPClient()
 	}
-	return &Notifier{config: c, render: r, inbox: opts.Inbox, http: opts.HTTPClient}, nil
+	return &Notifier{config: c, render: r, inbox: opts.Inbox, http: opts.HTTPClient, roots: opts.RootCAs}, nil
 }
 
 // NewHTTPClient returns the client that a Notifier makes for itself. Its owner

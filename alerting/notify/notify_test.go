@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -49,8 +51,13 @@ func message() *notify.Message {
 
 func notifier(t *testing.T, c notify.Config) *notify.Notifier {
 	t.Helper()
+	return notifierWith(t, c, notify.Options{})
+}
+
+func notifierWith(t *testing.T, c notify.Config, opts notify.Options) *notify.Notifier {
+	t.Helper()
 	require.NoError(t, c.Validate())
-	n, err := notify.New(c, notify.Options{})
+	n, err := notify.New(c, opts)
 	require.NoError(t, err)
 	t.Cleanup(n.Close)
 	return n
@@ -173,7 +180,8 @@ func TestTelegram(t *testing.T) {
 }
 
 // mailServer speaks as much SMTP as a client needs, and answers RCPT as told.
-func mailServer(t *testing.T, rcpt string) (address string, got <-chan string) {
+// With secure it offers STARTTLS and takes mail only from ana with her password.
+func mailServer(t *testing.T, rcpt string, secure *tls.Config) (address string, got <-chan string) {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -197,9 +205,29 @@ func mailServer(t *testing.T, rcpt string) (address string, got <-chan string) {
 			if err != nil {
 				return
 			}
-			switch command := strings.ToUpper(line[:4]); command {
+			switch command := strings.ToUpper((line + "    ")[:4]); command {
 			case "EHLO":
-				say("250 test")
+				if _, encrypted := conn.(*tls.Conn); encrypted {
+					say("250-test\r\n250 AUTH PLAIN")
+				} else if secure != nil {
+					say("250-test\r\n250 STARTTLS")
+				} else {
+					say("250 test")
+				}
+			case "STAR":
+				if secure == nil {
+					say("502 no")
+					continue
+				}
+				say("220 go on")
+				conn = tls.Server(conn, secure)
+				in = bufio.NewReader(conn)
+			case "AUTH":
+				if strings.TrimSpace(line) == "AUTH PLAIN AGFuYQBodXNo" { // \0ana\0hush
+					say("235 welcome")
+				} else {
+					say("535 who are you?")
+				}
 			case "RCPT":
 				say(rcpt)
 			case "DATA":
@@ -232,7 +260,7 @@ func mailConfig(address, security string) notify.Config {
 }
 
 func TestEmail(t *testing.T) {
-	address, got := mailServer(t, "250 ok")
+	address, got := mailServer(t, "250 ok", nil)
 	n := notifier(t, mailConfig(address, notify.TLSNone))
 	m := message()
 	m.Incident.Title = "Grüße\r\nBcc: evil@example.com"
@@ -257,14 +285,40 @@ func TestEmail(t *testing.T) {
 	}
 }
 
+func TestEmailOverStartTLSWithPassword(t *testing.T) {
+	ca := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	defer ca.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.Certificate())
+	to := oncall.Method{Type: oncall.MethodEmail, Address: "ana@example.com"}
+	for password, kind := range map[config.Secret]fault.Kind{"hush": fault.Internal, "wrong": fault.Invalid} {
+		address, got := mailServer(t, "250 ok", &tls.Config{Certificates: ca.TLS.Certificates, MinVersion: tls.VersionTLS12})
+		c := mailConfig(address, notify.TLSStart)
+		c.SMTP.Username, c.SMTP.Password = "ana", password
+		err := notifierWith(t, c, notify.Options{RootCAs: roots}).Send(t.Context(), to, message())
+		if password == "hush" {
+			require.NoError(t, err)
+			require.Contains(t, <-got, "Subject: ")
+			continue
+		}
+		require.Equal(t, kind, fault.KindOf(err))
+		require.ErrorContains(t, err, "log in")
+	}
+	// A certificate that nobody vouches for is refused.
+	address, got := mailServer(t, "250 ok", &tls.Config{Certificates: ca.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	err := notifierWith(t, mailConfig(address, notify.TLSStart), notify.Options{RootCAs: x509.NewCertPool()}).Send(t.Context(), to, message())
+	require.ErrorContains(t, err, "certificate")
+	require.Empty(t, got)
+}
+
 func TestEmailFaults(t *testing.T) {
 	to := oncall.Method{Type: oncall.MethodEmail, Address: "ana@example.com"}
 	for rcpt, kind := range map[string]fault.Kind{"550 unknown": fault.Invalid, "451 greylisted": fault.Unavailable} {
-		address, _ := mailServer(t, rcpt)
+		address, _ := mailServer(t, rcpt, nil)
 		err := notifier(t, mailConfig(address, notify.TLSNone)).Send(t.Context(), to, message())
 		require.Equal(t, kind, fault.KindOf(err), rcpt)
 	}
-	address, got := mailServer(t, "250 ok")
+	address, got := mailServer(t, "250 ok", nil)
 	err := notifier(t, mailConfig(address, notify.TLSStart)).Send(t.Context(), to, message())
 	require.ErrorContains(t, err, "starttls", "never in the clear when TLS is asked for")
 	require.Empty(t, got)

@@ -100,13 +100,20 @@ func (db *DB) openSQLite(opts Options) error {
 	if err := os.MkdirAll(filepath.Dir(opts.Path), 0o750); err != nil {
 		return err
 	}
+	// The file holds keys; SQLite gives its journals the same mode.
+	file, err := os.OpenFile(opts.Path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
 	common := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 	}}
 	writer := url.Values{"_txlock": {"immediate"}, "_pragma": common["_pragma"]}
 	reader := url.Values{"_pragma": append([]string{"query_only(1)"}, common["_pragma"]...)}
-	var err error
 	if db.write, err = sql.Open("sqlite", sqliteURL(opts.Path, writer)); err != nil {
 		return err
 	}

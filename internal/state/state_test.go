@@ -160,6 +160,22 @@ func TestPathWithStrangeCharacters(t *testing.T) {
 	require.FileExists(t, path)
 }
 
+func TestAnyTextCanBeKept(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, d statetest.Database) {
+		ctx, db := t.Context(), d.Open()
+		require.NoError(t, db.Update(ctx, func(tx *state.Tx) error {
+			_, err := tx.Exec(ctx, `INSERT INTO secrets (name, value) VALUES ('a', ?)`, "x\x00y\xff'?")
+			return err
+		}))
+		require.NoError(t, db.View(ctx, func(tx *state.Tx) error {
+			var got string
+			require.NoError(t, tx.QueryRow(ctx, `SELECT value FROM secrets`).Scan(&got))
+			require.Equal(t, "x\uFFFDy\uFFFD'?", got)
+			return nil
+		}))
+	})
+}
+
 func TestTimesKeepTheirMillisecond(t *testing.T) {
 	now := time.Date(2026, 3, 29, 1, 59, 59, 123e6, time.UTC)
 	require.Equal(t, now, state.Time(state.Millis(now)))

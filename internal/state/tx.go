@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Tx is a transaction. It is used by one goroutine at a time.
@@ -18,7 +19,7 @@ type Tx struct {
 
 // Exec runs a statement and returns the number of rows that it changed.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, t.rebind(query), args...)
+	res, err := t.tx.ExecContext(ctx, t.rebind(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -27,12 +28,12 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 
 // Query runs a query. The caller closes the rows before the next statement.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, t.rebind(query), args...)
+	return t.tx.QueryContext(ctx, t.rebind(query), clean(args)...)
 }
 
 // QueryRow runs a query for at most one row.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, t.rebind(query), args...)
+	return t.tx.QueryRowContext(ctx, t.rebind(query), clean(args)...)
 }
 
 func (t *Tx) rebind(query string) string {
@@ -40,6 +41,17 @@ func (t *Tx) rebind(query string) string {
 		return query
 	}
 	return numbered(query)
+}
+
+// clean makes every text one that both databases can keep: PostgreSQL refuses
+// invalid UTF-8 and the byte zero, and no text from outside may fail a page.
+func clean(args []any) []any {
+	for i, a := range args {
+		if s, ok := a.(string); ok && (!utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0) {
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+		}
+	}
+	return args
 }
 
 // numbered replaces each ? outside quotes by $1, $2, ….
