@@ -16,7 +16,7 @@ type Durability string
 // The durabilities. Both survive kill -9.
 const (
 	// Written: the kernel holds the data; it is on disk after SyncInterval.
-	Written Durability = "written"
+	Written Durability = "write"
 	// Fsync: the data is on disk.
 	Fsync Durability = "fsync"
 )

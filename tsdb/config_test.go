@@ -47,7 +47,7 @@ metrics:
 func TestValidateReportsEveryFault(t *testing.T) {
 	err := Config{Retention: RetentionConfig{Time: model.Duration(time.Hour)}, OTLP: OTLPConfig{PromoteResourceAttributes: []string{".*"}}}.Validate()
 	for _, want := range []string{
-		"retention.time: must be at least 2h", `durability: want "written" or "fsync", got ""`, "sync_interval: must be positive",
+		"retention.time: must be at least 2h", `durability: want "write" or "fsync", got ""`, "sync_interval: must be positive",
 		"start_timestamps: want", "tenants.max_open: must be positive", "otlp.translation_strategy:", "otlp.promote_resource_attributes[0]:",
 		"remote_write.max_request_size: must be positive",
 	} {

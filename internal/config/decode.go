@@ -29,7 +29,7 @@ func Decode(name string, data []byte, into any, checks ...Check) error {
 	}
 	d.validate(reflect.ValueOf(into).Elem(), "")
 	for _, check := range checks {
-		if !d.faultyBelow(check.Path) {
+		if check.Path == "" || !d.faultyBelow(check.Path) {
 			d.addJoined(check.Run(), check.Path)
 		}
 	}
@@ -39,7 +39,7 @@ func Decode(name string, data []byte, into any, checks ...Check) error {
 // Check is a look at the decoded value that no section's Validate can take
 // alone, because it needs another section or another program's code.
 type Check struct {
-	Path string // of the section that it is about; empty for the whole file
+	Path string // of the section that it is about; a check without one is always made
 	Run  func() error
 }
 
@@ -47,7 +47,7 @@ type Check struct {
 // it further would only repeat or confuse.
 func (d *decoder) faultyBelow(path string) bool {
 	for _, f := range d.faults {
-		if path == "" || f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(f.Path, path+"[") {
+		if f.Path == path || strings.HasPrefix(f.Path, path+".") || strings.HasPrefix(f.Path, path+"[") {
 			return true
 		}
 	}

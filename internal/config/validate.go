@@ -67,7 +67,7 @@ func (d *decoder) addJoined(err error, path string) {
 	d.fault(d.lineOf(path), path, "%s", msg)
 }
 
-var pathPrefix = regexp.MustCompile(`^([a-z_\[][A-Za-z0-9_.\[\]-]*): `)
+var pathPrefix = regexp.MustCompile(`^([a-z_\[][A-Za-z0-9_./\[\]-]*): `)
 
 func splitPath(msg string) (path, rest string) {
 	m := pathPrefix.FindStringSubmatch(msg)

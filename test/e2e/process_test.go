@@ -146,6 +146,24 @@ func (s *server) post(path, body string, out any) error {
 	return s.do(http.MethodPost, path, strings.NewReader(body), out)
 }
 
+// submit sends an empty form, as the button on a page does.
+func (s *server) submit(target string) error {
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, target, http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", target, resp.Status)
+	}
+	return nil
+}
+
 func (s *server) do(method, path string, body io.Reader, out any, params ...string) error {
 	q := url.Values{}
 	for i := 0; i < len(params); i += 2 {

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"belfry/cmd/belfry/internal/bench"
+)
+
+func benchCommand() *cobra.Command {
+	opts := bench.Options{}
+	cmd := &cobra.Command{
+		Use:       "bench [metrics|logs|traces|all]...",
+		Short:     "Load a fresh process over OTLP and print what that cost",
+		ValidArgs: []string{"metrics", "logs", "traces", "all"},
+		Args:      cobra.OnlyValidArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			program, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			opts.Program, opts.Signals, opts.Out = program, args, cmd.OutOrStdout()
+			if len(args) == 0 {
+				opts.Signals = []string{"all"}
+			}
+			return bench.Run(cmd.Context(), opts)
+		},
+	}
+	cmd.Flags().IntVar(&opts.Records, "records", 500_000, "log records, and spans, to send")
+	cmd.Flags().IntVar(&opts.Series, "series", 20_000, "metric series")
+	cmd.Flags().IntVar(&opts.Scrapes, "scrapes", 40, "points of each series, 15 s apart")
+	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the load: the same seed makes the same load")
+	return cmd
+}

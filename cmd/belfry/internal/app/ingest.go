@@ -1,0 +1,60 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"belfry/collector"
+	"belfry/internal/lifecycle"
+	"belfry/internal/telemetry"
+	"belfry/tsdb/scraper"
+)
+
+// ingest is all that brings telemetry in: the collector, the scraper and
+// Belfry's own.
+type ingest struct {
+	collector *collector.Collector
+	scraper   *scraper.Scraper
+	own       *telemetry.Exporter // nil if it is off
+}
+
+func (a *App) openIngest(ctx context.Context) (*ingest, error) {
+	in := &ingest{}
+	section, err := a.cfg.collectorMap()
+	if err != nil {
+		return nil, err
+	}
+	if in.collector, err = collector.New(ctx, collector.Settings{
+		Config: section, Logs: a.stores.logs, Traces: a.stores.traces, Metrics: a.stores.otlp,
+		MaxRequestSize: int64(a.cfg.Server.MaxRequestSize), Version: a.opts.Version,
+		Logger: a.logger.Logger, Registerer: a.registry, Fatal: a.fail,
+	}); err != nil {
+		return nil, fmt.Errorf("collector: %w", err)
+	}
+	if in.scraper, err = scraper.New(scraper.Options{
+		Config: a.cfg.scrape(), Dir: a.cfg.dir, Appendable: a.stores.metrics,
+		Logger: a.logger.With("component", "scraper"), Registerer: a.registry,
+	}); err != nil {
+		return nil, fmt.Errorf("scraper: %w", err)
+	}
+	if a.cfg.Telemetry.SelfIngest {
+		if in.own, err = telemetry.NewExporter(ctx, telemetry.ExportOptions{
+			Config: a.cfg.Telemetry, Logger: a.logger, Gatherer: a.registry,
+			Version: a.opts.Version, Instance: a.instance(), OTLP: in.collector.OTLPHandler(),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// addTo puts the parts on the stack. Belfry's own telemetry stops after the
+// receivers, so that it can tell how they stopped, and before the collector's
+// pipelines, which it needs.
+func (in *ingest) addTo(stack *lifecycle.Stack) {
+	stack.Add(lifecycle.Component{Name: "collector", Start: in.collector.Start, Shutdown: in.collector.Shutdown})
+	if in.own != nil {
+		stack.Add(lifecycle.Component{Name: "own telemetry", Start: in.own.Start, Shutdown: in.own.Shutdown})
+	}
+	stack.Add(lifecycle.Component{Name: "scraper", Start: in.scraper.Start, Shutdown: in.scraper.Shutdown})
+}

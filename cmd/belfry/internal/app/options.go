@@ -1,0 +1,52 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Options is what the command line says.
+type Options struct {
+	ConfigFile string // empty: DefaultConfigFile, if it exists
+	DataDir    string // empty: the configuration's
+	Listen     string // empty: the configuration's
+	Insecure   bool   // allow addresses beyond loopback without TLS
+
+	Version   string
+	Revision  string
+	LogOutput io.Writer
+}
+
+// DefaultConfigFile is read from the working directory where no file is named.
+const DefaultConfigFile = "belfry.yaml"
+
+// load reads the configuration that the options name and lays the flags over it.
+func (o Options) load() (*Config, error) {
+	name := o.ConfigFile
+	if name == "" {
+		name = DefaultConfigFile
+	}
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && o.ConfigFile == "" {
+		data, err = nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	cfg, err := ParseConfig(name, data)
+	if err != nil {
+		return nil, err
+	}
+	if o.DataDir != "" {
+		cfg.DataDir = o.DataDir
+	}
+	if o.Listen != "" {
+		cfg.Server.Address = o.Listen
+	}
+	cfg.dir = filepath.Dir(name)
+	return cfg, nil
+}

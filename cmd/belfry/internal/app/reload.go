@@ -1,0 +1,93 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"context"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"belfry/alerting/rules"
+)
+
+// reloadTimeout bounds how long the collector may take to change over.
+const reloadTimeout = time.Minute
+
+type reloadMetrics struct {
+	successful prometheus.Gauge
+	at         prometheus.Gauge
+}
+
+func newReloadMetrics(reg prometheus.Registerer) *reloadMetrics {
+	f := promauto.With(reg)
+	m := &reloadMetrics{
+		successful: f.NewGauge(prometheus.GaugeOpts{
+			Name: "belfry_config_last_reload_successful",
+			Help: "1 if the configuration on disk is the one that runs, as of the last reload.",
+		}),
+		at: f.NewGauge(prometheus.GaugeOpts{
+			Name: "belfry_config_last_reload_success_timestamp_seconds",
+			Help: "When the running configuration was read.",
+		}),
+	}
+	m.succeeded()
+	return m
+}
+
+func (m *reloadMetrics) succeeded() {
+	m.successful.Set(1)
+	m.at.SetToCurrentTime()
+}
+
+// Reload reads the configuration again, checks all of it, and puts what can
+// change while running in force: log level, rules, Alertmanager's
+// configuration, people, policies, the collector and what is scraped. Where one
+// part refuses although the check passed, the others are changed all the same
+// and the error says which was not.
+func (a *App) Reload() error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
+	cfg, err := a.opts.load()
+	if err == nil {
+		_, err = guardAddresses(cfg, a.opts.Insecure)
+	}
+	if err == nil {
+		err = rules.Check(cfg.resolvedRules().Files, checkLanguages())
+	}
+	if err == nil {
+		err = a.apply(cfg)
+	}
+	if err != nil {
+		a.reloads.successful.Set(0)
+		return err
+	}
+	a.reloads.succeeded()
+	a.logger.Info("configuration reloaded")
+	return nil
+}
+
+func (a *App) apply(cfg *Config) error {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
+	defer cancel()
+	section, err := cfg.collectorMap()
+	if err != nil {
+		return err
+	}
+	part := func(name string, err error) error {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	a.logger.SetLevel(cfg.Telemetry.LogLevel)
+	return errors.Join(
+		part("escalation", a.alerting.escalation.Apply(cfg.settings())),
+		part("alertmanager", a.alerting.router.Reload(cfg.alertmanager)),
+		part("rules", a.alerting.rules.Reload(cfg.resolvedRules())),
+		part("scrape_configs", a.ingest.scraper.Reload(cfg.scrape())),
+		part("collector", a.ingest.collector.Reload(ctx, section)),
+	)
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"belfry/internal/fault"
+	"belfry/internal/httpserver"
+	"belfry/internal/lifecycle"
+	"belfry/internal/tenant"
+	logapi "belfry/logs/api"
+	traceapi "belfry/traces/api"
+	metricapi "belfry/tsdb/api"
+	"belfry/tsdb/remotewrite"
+	"belfry/ui"
+)
+
+// web is the HTTP listener with every API and the web app.
+type web struct{ server *httpserver.Server }
+
+func (a *App) openWeb() (*web, error) {
+	mux := http.NewServeMux()
+	a.routeOwn(mux)
+	a.routeMetrics(mux)
+	a.routeLogs(mux)
+	a.routeTraces(mux)
+	a.routeAlerting(mux)
+	for pattern, h := range a.ingest.collector.Handlers() {
+		mux.Handle(pattern, h)
+	}
+	app, err := ui.Handler(ui.Options{})
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/", app)
+	return &web{server: httpserver.New(httpserver.Options{
+		Config: a.cfg.Server, Handler: mux, Logger: a.logger.With("component", "http"), Registerer: a.registry,
+	})}, nil
+}
+
+func (w *web) addTo(stack *lifecycle.Stack) {
+	stack.Add(lifecycle.Component{Name: "http", Start: w.server.Start, Shutdown: w.server.Shutdown})
+}
+
+func (w *web) addr() net.Addr { return w.server.Addr() }
+
+// api makes a store's or the alerting's handler ready for the mux: the tenant
+// is in the context, and requests are traced where that is on.
+func (a *App) api(name string, h http.Handler) http.Handler {
+	h = tenant.Middleware(h)
+	if a.ingest.own == nil {
+		return h
+	}
+	return otelhttp.NewHandler(h, name, otelhttp.WithTracerProvider(a.ingest.own.TracerProvider()))
+}
+
+// routeOwn are the paths about the process itself.
+func (a *App) routeOwn(mux *http.ServeMux) {
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Belfry is healthy.\n")) })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if !a.ready.Load() {
+			http.Error(w, "Belfry is not ready.", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("Belfry is ready.\n"))
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		if err := a.Reload(); err != nil {
+			fault.WriteHTTP(w, fault.Invalidf("the running configuration goes on: %w", err))
+		}
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, Registry: a.registry}))
+}
+
+func (a *App) routeMetrics(mux *http.ServeMux) {
+	log := a.logger.With("component", "tsdb")
+	h := a.api("prometheus", metricapi.New(metricapi.Options{
+		Store: a.stores.metrics, Engine: a.stores.apiEngine, Config: a.cfg.Metrics,
+		Admin:   func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
+		Rules:   func(context.Context) metricapi.Rules { return a.alerting.rules },
+		Targets: func(context.Context) metricapi.Targets { return a.ingest.scraper },
+		RemoteWrite: remotewrite.New(remotewrite.Options{
+			Store: a.stores.metrics, Config: a.cfg.Metrics.RemoteWrite, Logger: log, Registerer: a.registry,
+		}),
+		OTLPWrite:   http.StripPrefix("/api/v1/otlp", a.ingest.collector.OTLPHandler()),
+		Version:     a.opts.Version,
+		Revision:    a.opts.Revision,
+		ExternalURL: a.cfg.externalURL(),
+		StartTime:   a.started,
+		EnableAdmin: true,
+		Logger:      log,
+		Registerer:  a.registry,
+		Gatherer:    a.registry,
+	}))
+	mux.Handle("/api/v1/", h)
+	mux.Handle("/federate", h)
+	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))
+}
+
+func (a *App) routeLogs(mux *http.ServeMux) {
+	h := a.api("loki", logapi.New(logapi.Options{
+		Store: a.stores.logs, MaxPushBytes: int64(a.cfg.Server.MaxRequestSize),
+		Version: a.opts.Version, Logger: a.logger.With("component", "logs"),
+	}).Handler())
+	mux.Handle("/loki/", h)
+	mux.Handle("/api/prom/push", h)
+}
+
+func (a *App) routeTraces(mux *http.ServeMux) {
+	opts := traceapi.Options{
+		Store: a.stores.traces, Engine: a.stores.traceql, Version: a.opts.Version, Logger: a.logger.With("component", "traces"),
+	}
+	mux.Handle("/tempo/", http.StripPrefix("/tempo", a.api("tempo", traceapi.NewTempo(opts))))
+	mux.Handle("/jaeger/", http.StripPrefix("/jaeger", a.api("jaeger", traceapi.NewJaeger(opts))))
+	mux.Handle("/zipkin/", http.StripPrefix("/zipkin", a.api("zipkin", traceapi.NewZipkin(opts))))
+}
+
+func (a *App) routeAlerting(mux *http.ServeMux) {
+	mux.Handle("/alertmanager/", http.StripPrefix("/alertmanager", a.api("alertmanager", a.alerting.router.Handler())))
+	own := a.api("belfry", a.alerting.api)
+	mux.Handle("/api/belfry/v1/", own)
+	mux.Handle("/v2/", own)
+	mux.Handle("GET /api/belfry/v1/route", a.api("route", a.alerting.router.ExplainHandler()))
+}
