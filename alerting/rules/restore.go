@@ -47,7 +47,7 @@ func (e *Engine) restore(ctx context.Context, saved *savedState, now time.Time) 
 	e.metrics.restored.Set(float64(restored))
 	e.metrics.dropped.Set(float64(total - restored))
 	if total > 0 {
-		e.logger.Info("alert state restored", "alerts", restored, "not_restored", total-restored, "downtime", now.Sub(saved.at))
+		e.logger.Info("alert state restored", "alerts", restored, "not_restored", total-restored, "since_saved", now.Sub(saved.at))
 	}
 	if len(firing) > 0 {
 		e.send(ctx, firing...)
