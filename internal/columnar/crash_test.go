@@ -206,6 +206,46 @@ func TestDiskFull(t *testing.T) {
 	require.Equal(t, upTo(12), numbers(t, again))
 }
 
+// TestManifestErrors: a flush whose edit fails, even beyond repair, loses nothing
+// and doubles nothing, now or after a crash.
+func TestManifestErrors(t *testing.T) {
+	for name, ops := range map[string][]vfs.Op{
+		"write":             {vfs.OpWrite},
+		"sync":              {vfs.OpSync},
+		"sync, cut":         {vfs.OpSync, vfs.OpTruncate},
+		"sync, cut, create": {vfs.OpSync, vfs.OpTruncate, vfs.OpCreate},
+		"sync, cut, rename": {vfs.OpSync, vfs.OpTruncate, vfs.OpRename},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mem := vfs.NewMem()
+			var broken atomic.Bool
+			hooked := &vfs.Hooked{FS: mem, Hook: func(op vfs.Op, name string, p []byte) (int, error) {
+				if broken.Load() && strings.Contains(name, manifestName) && slices.Contains(ops, op) {
+					return len(p) / 2, syscall.EIO
+				}
+				return 0, nil
+			}}
+			o := toyOptions(hooked)
+			db := openToy(t, o)
+			ctx := context.Background()
+			_, err := db.Append(ctx, "t", toyPayload(t, numbered(0), numbered(1), numbered(2)))
+			require.NoError(t, err)
+			broken.Store(true)
+			require.ErrorIs(t, db.Flush(ctx), syscall.EIO)
+			require.ErrorIs(t, db.Flush(ctx), syscall.EIO)
+			require.Equal(t, upTo(3), numbers(t, db))
+			crashed := o
+			crashed.FS = mem.CloneKilled()
+			require.Equal(t, upTo(3), numbers(t, openToy(t, crashed)))
+			broken.Store(false)
+			require.NoError(t, db.Flush(ctx))
+			require.Equal(t, upTo(3), numbers(t, db))
+			crashed.FS = mem.CloneKilled()
+			require.Equal(t, upTo(3), numbers(t, openToy(t, crashed)))
+		})
+	}
+}
+
 // TestDamagedParts flips and cuts bytes all over a part: queries give rows that
 // were written, or fewer and say so; never others.
 func TestDamagedParts(t *testing.T) {

@@ -92,7 +92,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	var added []*partHandle
 	fail := func(err error) error {
 		for _, h := range added {
-			h.drop.Store(true)
+			h.drop.Store(!errors.Is(err, errEditUnknown))
 			h.release()
 		}
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
 	"path"
 	"sync"
 
@@ -146,35 +147,53 @@ func (m *manifest) apply(e edit) {
 	}
 }
 
+// errEditUnknown says that a failed edit may yet be found by the next start: its
+// files must stay.
+var errEditUnknown = errors.New("columnar: the manifest may or may not have the change")
+
 // commit makes an edit durable, then applies it.
 func (m *manifest) commit(e edit) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken || m.size > manifestCompact && m.size > 8*int64(len(m.parts))*128 {
-		m.apply(e)
-		if err := m.rewrite(); err != nil {
-			m.broken = true
-			return err
-		}
-		m.broken = false
-		return nil
+		return m.commitByRewrite(e)
 	}
 	frame := appendEdit(nil, e)
 	_, err := m.f.Write(frame)
 	if err == nil {
 		err = m.f.Sync()
 	}
-	if err != nil {
-		// Whether the edit counts is not known until the file is whole again.
-		if terr := m.f.Truncate(m.size); terr != nil {
-			m.broken = true
-		} else if serr := m.f.Sync(); serr != nil {
-			m.broken = true
-		}
-		return fmt.Errorf("columnar: manifest: %w", err)
+	if err == nil {
+		m.size += int64(len(frame))
+		m.apply(e)
+		return nil
 	}
-	m.size += int64(len(frame))
+	// The edit must not be found by the next start, since the caller goes on
+	// without it.
+	undo := m.f.Truncate(m.size)
+	if undo == nil {
+		undo = m.f.Sync()
+	}
+	if undo != nil {
+		undo = m.rewrite()
+	}
+	if undo != nil {
+		m.broken = true
+		return fmt.Errorf("%w: %w", errEditUnknown, err)
+	}
+	return fmt.Errorf("columnar: manifest: %w", err)
+}
+
+// commitByRewrite writes the file anew, with the edit in it.
+func (m *manifest) commitByRewrite(e edit) error {
+	parts, end := maps.Clone(m.parts), m.end
 	m.apply(e)
+	if err := m.rewrite(); err != nil {
+		m.parts, m.end = parts, end
+		m.broken = true // the rename may have happened
+		return fmt.Errorf("%w: %w", errEditUnknown, err)
+	}
+	m.broken = false
 	return nil
 }
 

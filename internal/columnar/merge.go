@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"belfry/internal/columnar/encoding"
@@ -169,7 +170,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		return nil
 	}
 	if err := db.manifest.commit(e); err != nil {
-		h.drop.Store(true)
+		h.drop.Store(!errors.Is(err, errEditUnknown))
 		h.release()
 		return err
 	}

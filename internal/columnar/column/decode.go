@@ -151,7 +151,7 @@ func (c *Chunk) readDict(r *encoding.Reader, a *Arena) error {
 	if err != nil {
 		return err
 	}
-	v.data = a.Bytes(raw)
+	v.data = a.Bytes(raw + encoding.Slack)[:raw]
 	if _, err := c.codec.DecodeFrame(v.data, frame); err != nil {
 		return err
 	}
@@ -230,7 +230,8 @@ func (c *Chunk) Load(sel []uint32, src Pages, a *Arena) (int, error) {
 	v := &c.vec
 	if v.data == nil {
 		last := &c.pages[len(c.pages)-1]
-		v.data = a.Bytes(last.start + last.raw)
+		size := last.start + last.raw
+		v.data = a.Bytes(size + encoding.Slack)[:size]
 	}
 	raw := 0
 	load := func(p *chunkPage) error {
@@ -283,7 +284,14 @@ func (c *Chunk) loadPage(p *chunkPage, src Pages, a *Arena) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.codec.DecodeFrame(c.vec.data[p.start:p.start+p.raw], frame); err != nil {
+	// The decoder may write a little behind the page, where the next one may be already.
+	end := p.start + p.raw
+	var behind [encoding.Slack]byte
+	room := c.vec.data[end:cap(c.vec.data)][:encoding.Slack]
+	copy(behind[:], room)
+	_, err = c.codec.DecodeFrame(c.vec.data[p.start:end:end+encoding.Slack], frame)
+	copy(room, behind[:])
+	if err != nil {
 		return 0, err
 	}
 	offs := c.vec.offs[p.first : p.first+p.count+1]

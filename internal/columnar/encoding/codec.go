@@ -93,6 +93,10 @@ func FrameLen(src []byte) (int, error) {
 	return n, r.Err()
 }
 
+// Slack is how many bytes behind dst DecodeFrame may overwrite if dst's capacity
+// has them; it decodes faster with room to spare.
+const Slack = 16
+
 // DecodeFrame fills dst, whose length is FrameLen's, and returns what follows.
 func (c *Codec) DecodeFrame(dst, src []byte) ([]byte, error) {
 	r := Reader{B: src}
@@ -109,7 +113,7 @@ func (c *Codec) DecodeFrame(dst, src []byte) ([]byte, error) {
 		}
 		copy(dst, body)
 	case frameZstd:
-		out, err := c.dec.DecodeAll(body, dst[:0:n])
+		out, err := c.dec.DecodeAll(body, dst[:0:min(cap(dst), n+Slack)])
 		if err != nil || len(out) != n {
 			return nil, ErrCorrupt
 		}

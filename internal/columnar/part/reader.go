@@ -83,7 +83,7 @@ func (r *Reader) open() error {
 		return corrupt("footer length")
 	}
 	read := func(off int64, n int) ([]byte, error) {
-		if off < 0 || n < 0 || off+int64(n) > size {
+		if off < 0 || n < 0 || off > size-int64(n) {
 			return nil, corrupt("section outside of the file")
 		}
 		if off >= tailOff {
@@ -240,7 +240,7 @@ func (b *Block) Column(col int) *BlockColumn {
 // read reads and verifies. The bytes are in the IO's buffer unless keep is set,
 // then in its arena.
 func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, error) {
-	if off < 0 || n < 0 || off+int64(n) > r.Meta.Size {
+	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
 		return nil, corrupt("reference outside of the file")
 	}
 	var b []byte
@@ -325,7 +325,7 @@ func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
 	}
 	off, n := encoding.BloomPageOf(hash, c.FilterLen)
 	base := c.Off + int64(c.Len)
-	if n == 0 || base+int64(off)+int64(n) > r.Meta.Size {
+	if n == 0 || base < 0 || base > r.Meta.Size-int64(off)-int64(n) {
 		return false, corrupt("filter")
 	}
 	if cap(io.buf) < n {

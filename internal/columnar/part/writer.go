@@ -101,6 +101,9 @@ func (w *Writer) WriteBlock(times []uint64, runs []Run, cols []Values) error {
 			}
 			w.streams = append(w.streams, Stream{Key: r.Key, Min: int64(times[row]), Max: int64(times[row])})
 		}
+		if r.Rows <= 0 || r.Rows > n-row {
+			return fmt.Errorf("part: run of %d rows in a block of %d", r.Rows, n)
+		}
 		st := &w.streams[len(w.streams)-1]
 		if i == 0 {
 			b.FirstStream = len(w.streams) - 1
