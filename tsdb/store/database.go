@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,7 +42,8 @@ type database struct {
 	err   error
 
 	tsdb     *tsdb.DB
-	registry *prometheus.Registry // the database's own metrics
+	sized    atomic.Pointer[tsdb.DB] // tsdb, for what runs while it is being opened
+	registry *prometheus.Registry    // the database's own metrics
 	limiter  *seriesLimiter
 	metadata *metadataStore
 	syncer   *walSyncer
@@ -82,6 +84,10 @@ func (d *database) open() error {
 		return err
 	}
 	d.tsdb = db
+	d.sized.Store(db)
+	if err := d.dropOldHead(); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	d.limiter.enforce()
 	d.metadata = openMetadataStore(filepath.Join(d.dir, metadataFile), cfg.Limits.MaxMetadata, log)
 	d.syncer = newWALSyncer(filepath.Join(d.dir, "wal"), filepath.Join(d.dir, "wbl"))
@@ -113,6 +119,8 @@ func (d *database) tsdbOptions() *tsdb.Options {
 	}
 	o.EnableSharding = true
 	o.SeriesLifecycleCallback = d.limiter
+	o.BlocksToDelete = d.blocksToDelete
+	o.BlockReloadInterval = blockReloadInterval
 	return o
 }
 
@@ -130,16 +138,17 @@ func maxBlockDuration(retention time.Duration) time.Duration {
 func (d *database) run() {
 	syncEvery := time.NewTicker(time.Duration(d.store.config().SyncInterval))
 	defer syncEvery.Stop()
-	saveEvery := time.NewTicker(time.Minute)
-	defer saveEvery.Stop()
+	eachMinute := time.NewTicker(time.Minute)
+	defer eachMinute.Stop()
 	for {
 		select {
 		case <-d.stop:
 			return
 		case <-syncEvery.C:
 			d.background("sync", d.syncer.syncIfDirty)
-		case <-saveEvery.C:
+		case <-eachMinute.C:
 			d.background("save metadata", d.metadata.save)
+			d.background("retention", d.dropOldHead)
 		}
 	}
 }
