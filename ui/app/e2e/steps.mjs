@@ -33,9 +33,10 @@ export const steps = [
         }
         return "";
       });
-      seen.metric = await until("a request metric", async () =>
-        (await api.metricNames()).find((name) => /^http_server_request_duration_seconds_count$|_total$/.test(name)),
-      );
+      seen.metric = await until("a metric of requests", async () => {
+        const names = await api.metricNames();
+        return names.find((name) => name === "http_server_request_duration_seconds_count") ?? "";
+      });
       seen.trace = await until("a trace of several spans", async () => {
         const list = await api.traces(`{ resource.service.name = "${seen.service}" }`);
         return list.at(-1)?.traceID;
@@ -58,7 +59,8 @@ export const steps = [
       await page.goto(`${base}/`);
       await waitText(page, "tbody tr", seen.service);
       assert.match(await text(page, ".tile >> nth=0"), /Open incidents/);
-      await page.locator(".tile-wide b").first().waitFor();
+      // Belfry exports its own metrics now and then, so the first take a while.
+      await page.locator(".tile-wide b").first().waitFor({ timeout: 60_000 });
       await noErrors(page);
       await shot("overview");
     },
@@ -116,6 +118,7 @@ export const steps = [
       await rows.first().waitFor();
       assert.ok((await rows.count()) >= 1);
       assert.match(page.url(), /expr=sum/);
+      await until("no list of operators over the chart", async () => (await options.count()) === 0);
       await noErrors(page);
       await shot("metrics");
     },
@@ -449,6 +452,7 @@ export const steps = [
     "palette: goes to a service's traces",
     async ({ base, page, shot }) => {
       await page.goto(`${base}/`);
+      await waitText(page, "h1", "Overview");
       await page.keyboard.press("Control+k");
       await page.getByLabel("Go to", { exact: true }).fill(`${seen.service} traces`);
       await waitText(page, ".palette-list li", seen.service);

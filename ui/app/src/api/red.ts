@@ -67,6 +67,14 @@ const sources: Source[] = [
     label: "service_name",
   },
   {
+    calls: "belfry_http_request_duration_seconds_count",
+    failed: 'code=~"5.."',
+    buckets: "belfry_http_request_duration_seconds_bucket",
+    unit: 1,
+    serving: "",
+    label: "service_name",
+  },
+  {
     calls: "rpc_server_duration_milliseconds_count",
     failed: 'rpc_grpc_status_code!="0"',
     buckets: "rpc_server_duration_milliseconds_bucket",

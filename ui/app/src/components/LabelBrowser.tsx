@@ -2,7 +2,7 @@ import { useState } from "react";
 import { labelNames, labelValues } from "../api/loki";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
-import { Empty, ErrorBox, Skeleton } from "./basics";
+import { Breakable, Empty, ErrorBox, Skeleton } from "./basics";
 import { Icon } from "./icons";
 
 /** Stream labels and their values in the time range; a value becomes a matcher. */
@@ -26,7 +26,7 @@ export function LabelBrowser({ onPick }: { onPick: (label: string, value: string
               onClick={() => setOpen(open === name ? "" : name)}
             >
               <Icon name={open === name ? "down" : "chevron"} size={12} />
-              <span className="mono">{name}</span>
+              <span className="mono"><Breakable text={name} /></span>
             </button>
             {open === name && <Values label={name} onPick={(value) => onPick(name, value)} />}
           </li>

@@ -4,7 +4,7 @@ import type { Labels } from "../lib/format";
 import { prettyJson } from "../lib/format";
 import { isFieldName } from "../lib/logql";
 import { formatClock, formatDateTime } from "../lib/time";
-import { Button, CopyButton, Link } from "./basics";
+import { Breakable, Button, CopyButton, Link } from "./basics";
 import { Icon } from "./icons";
 import { levelColor } from "./VolumeChart";
 
@@ -107,7 +107,7 @@ function Fields({
               )}
               <CopyButton text={value} />
             </span>
-            <span className="field-name mono">{name}</span>
+            <span className="field-name mono"><Breakable text={name} /></span>
             <span className="field-value mono">{isTrace ? <Link to={`/traces/${value}`}>{value}</Link> : value}</span>
           </div>
         );

@@ -1,11 +1,19 @@
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  closeCompletion,
+  completionKeymap,
+  type CompletionContext,
+  type CompletionResult,
+} from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { lintKeymap } from "@codemirror/lint";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, placeholder as placeholderText } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { PromQLExtension } from "@prometheus-io/codemirror-promql";
+import { newCompleteStrategy, PromQLExtension, type CompleteStrategy } from "@prometheus-io/codemirror-promql";
 import { useEffect, useRef } from "react";
 import { useTheme } from "../hooks/useTheme";
 
@@ -38,7 +46,7 @@ const look = EditorView.theme({
     boxShadow: "var(--shadow)",
     overflow: "hidden",
   },
-  ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", fontSize: "12.5px", maxHeight: "20em" },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--mono)", fontVariantLigatures: "none", fontSize: "12.5px", maxHeight: "20em" },
   ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "3px 10px", lineHeight: "1.5" },
   ".cm-tooltip-autocomplete ul li[aria-selected]": { background: "var(--accent-soft)", color: "var(--text)" },
   ".cm-completionMatchedText": { textDecoration: "none", color: "var(--accent)", fontWeight: "600" },
@@ -59,6 +67,23 @@ const colors = HighlightStyle.define([
   { tag: tags.comment, color: "var(--text-faint)", fontStyle: "italic" },
   { tag: tags.invalid, color: "var(--bad)" },
 ]);
+
+/**
+ * Completion from Belfry's metadata, which keeps quiet after a finished
+ * expression: operators offered there unasked would make Enter insert the first
+ * of them instead of running the query. Ctrl Space still offers them.
+ */
+function completeQuietly(): CompleteStrategy {
+  const inner = newCompleteStrategy({ remote: { url: "", httpMethod: "GET", cache: { maxAge: 60_000 } } });
+  return {
+    async promQL(context: CompletionContext): Promise<CompletionResult | null> {
+      const result = await inner.promQL(context);
+      const finished = /[)\]}]\s*$/.test(context.state.sliceDoc(0, context.pos));
+      return finished && !context.explicit ? null : result;
+    },
+    destroy: () => inner.destroy?.(),
+  };
+}
 
 /**
  * A PromQL editor with completion from Belfry's own metadata. It lives in a
@@ -82,7 +107,7 @@ export default function PromEditor({ value, onChange, onRun, placeholder = "", a
     const promql = new PromQLExtension()
       .activateCompletion(true)
       .activateLinter(true)
-      .setComplete({ remote: { url: "", httpMethod: "GET", cache: { maxAge: 60_000 } } });
+      .setComplete({ completeStrategy: completeQuietly() });
     const editor = new EditorView({
       root,
       parent: root,
@@ -103,7 +128,8 @@ export default function PromEditor({ value, onChange, onRun, placeholder = "", a
             keymap.of([
               {
                 key: "Mod-Enter",
-                run: () => {
+                run: (target) => {
+                  closeCompletion(target);
                   live.current.onRun();
                   return true;
                 },
@@ -140,6 +166,7 @@ export default function PromEditor({ value, onChange, onRun, placeholder = "", a
     if (autoFocus) editor.focus();
     return () => {
       editor.destroy();
+      promql.destroy();
       view.current = null;
     };
     // The editor is built once; value and theme are followed below.

@@ -5,7 +5,7 @@ import { formatDateTime, minute } from "../lib/time";
 import { isException, type Attribute, type Span, type Trace } from "../lib/trace";
 import { attributeName } from "../lib/traceql";
 import type { Row } from "../lib/waterfall";
-import { Button, CopyButton, Dot, Link, Tag } from "./basics";
+import { Breakable, Button, CopyButton, Dot, Link, Tag } from "./basics";
 import { Icon } from "./icons";
 
 /** The query for a trace's log lines, or one span's, with room for late ones. */
@@ -143,7 +143,7 @@ function AttributeRows({ list, scope }: { list: Attribute[]; scope?: string }) {
     <div className="attributes">
       {list.map(({ key, value }) => (
         <div key={key} className="field-row">
-          <span className="field-name mono">{key}</span>
+          <span className="field-name mono"><Breakable text={key} /></span>
           <span className={value.includes("\n") ? "field-value mono multi" : "field-value mono"}>{value}</span>
           <span className="field-buttons">
             {scope && (

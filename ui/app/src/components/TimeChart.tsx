@@ -46,6 +46,14 @@ const hoverRows = 12;
 /** Pixels around a mark in which the mouse counts as on it. */
 const reach = 9;
 
+/** Room above and below; from zero where that does not hide the shape. */
+function valueRange(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
+  if (low === null || high === null) return [0, 1];
+  if (low === high) return low === 0 ? [0, 1] : low > 0 ? [0, low * 2] : [low * 2, 0];
+  const bottom = low >= 0 && low < high / 2 ? 0 : low;
+  return uPlot.rangeNum(bottom, high, 0.1, true);
+}
+
 /** 24-hour times; seconds where ticks are closer than a minute, dates at midnight and over days. */
 function timeLabels(_plot: uPlot, splits: number[], _axis: number, _space: number, step: number): string[] {
   return splits.map((at) => {
@@ -118,7 +126,7 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
             },
           },
         },
-        scales: { x: { time: true } },
+        scales: { x: { time: true }, y: { range: valueRange } },
         axes: [
           { ...axis, space: 80, values: timeLabels },
           {

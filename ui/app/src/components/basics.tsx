@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState, type ButtonHTMLAttributes, type MouseEvent, type ReactNode } from "react";
+import { Fragment, useEffect, useRef, useState, type ButtonHTMLAttributes, type MouseEvent, type ReactNode } from "react";
 import { linkTo, navigate } from "../lib/router";
 import type { ParamValues } from "../lib/urlstate";
 import { Icon, type IconName } from "./icons";
@@ -72,6 +72,19 @@ export function LabelTags({ labels, except = [] }: { labels: Record<string, stri
       ))}
     </span>
   );
+}
+
+/** A dotted or underscored name that may break after its parts and not inside them. */
+export function Breakable({ text }: { text: string }) {
+  const parts = text.split(/(?<=[._/:-])/);
+  return parts.map((part, i) => (
+    // Parts have no identity but their place.
+    // oxlint-disable-next-line react/no-array-index-key
+    <Fragment key={i}>
+      {i > 0 && <wbr />}
+      {part}
+    </Fragment>
+  ));
 }
 
 export function Dot({ color }: { color: string }) {

@@ -241,7 +241,7 @@ function Timeline({ detail, nameOf }: { detail: IncidentDetail; nameOf: (id: str
             <span className="timeline-mark" />
             <div>
               <span className={event.kind === "note" ? "timeline-note" : ""}>{event.message || event.kind.replaceAll("_", " ")}</span>
-              {event.actor && <small> {nameOf(event.actor)}</small>}
+              {event.actor && !event.message.includes(event.actor) && <small> {nameOf(event.actor)}</small>}
             </div>
           </li>
         );

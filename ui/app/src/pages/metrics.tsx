@@ -219,7 +219,7 @@ function Graph({ expressions, withExemplars }: { expressions: string[]; withExem
               checked={withExemplars}
               onChange={(event) => setParams({ exemplars: event.target.checked ? null : "off" }, { replace: true })}
             />
-            Exemplars{points.length > 0 ? ` (${points.length})` : ""}
+            Exemplars
           </label>
         </>
       }
@@ -270,17 +270,30 @@ function Graph({ expressions, withExemplars }: { expressions: string[]; withExem
   );
 }
 
-/** Exemplars with a trace, drawn at their value when the axis is theirs too, else at the bottom. */
+/** How many exemplars a chart shows: more would be a smear. */
+const exemplarSlots = 80;
+
+/**
+ * Exemplars with a trace as marks, thinned to the largest of each stretch of
+ * time. Those of a quantity other than the chart's axis stand at its top.
+ */
 function placeExemplars(list: Exemplar[], columns: (number | null)[][]): ChartPoint[] {
   let most = 0;
   for (const column of columns) for (const value of column) if (value !== null && value > most) most = value;
-  return list.flatMap((exemplar) => {
+  const times = list.map((exemplar) => exemplar.time);
+  const first = times.reduce((least, time) => Math.min(least, time), Infinity);
+  const last = times.reduce((greatest, time) => Math.max(greatest, time), -Infinity);
+  const width = Math.max(1e-3, (last - first) / exemplarSlots);
+  const largest = new Map<number, ChartPoint>();
+  for (const exemplar of list) {
     const id = exemplar.labels.trace_id ?? exemplar.labels.traceID ?? exemplar.labels.traceId ?? "";
-    if (!id) return [];
+    if (!id) continue;
+    const slot = Math.floor((exemplar.time - first) / width);
+    if ((largest.get(slot)?.value ?? -Infinity) >= exemplar.value) continue;
     const service = exemplar.seriesLabels.service_name ?? exemplar.seriesLabels.job ?? "";
-    const value = exemplar.value <= most * 1.5 ? exemplar.value : most;
-    return [{ time: exemplar.time, value, id, label: `${service} trace ${id.slice(0, 8)}… (click to open)` }];
-  });
+    largest.set(slot, { time: exemplar.time, value: exemplar.value, id, label: `${service} trace ${id.slice(0, 8)}… (click to open)` });
+  }
+  return [...largest.values()].map((point) => ({ ...point, value: point.value <= most * 1.5 ? point.value : most }));
 }
 
 const tableLimit = 500;

@@ -11,7 +11,7 @@ import { formatMillis, plural } from "../lib/format";
 import { kindOfExpression } from "../lib/kinds";
 import { spansBehind } from "../lib/logql";
 import { linkTo, navigate, setParams, useSearch } from "../lib/router";
-import { formatClock, formatDateTime, parseDuration } from "../lib/time";
+import { formatClock, formatDateTime, parseDuration, type Interval } from "../lib/time";
 import { asTraceId, toTraceQL, type TraceSearch } from "../lib/traceql";
 
 const limits = ["20", "50", "100", "200", "500"];
@@ -90,6 +90,8 @@ export default function TracesPage() {
     const list = [...(answer.data ?? [])];
     return sort === "longest" ? list.sort((a, b) => b.durationMs - a.durationMs) : list;
   }, [answer.data, sort]);
+
+  const cut = traces.length >= (Number(applied.limit) || 100);
 
   return (
     <div className="page">
@@ -212,7 +214,7 @@ export default function TracesPage() {
         )}
       </form>
       <Card
-        title={answer.data ? plural(traces.length, "trace") : "Traces"}
+        title={answer.data ? (cut ? `The newest ${plural(traces.length, "trace")}` : plural(traces.length, "trace")) : "Traces"}
         actions={
           <>
             <label className="check">
@@ -258,7 +260,7 @@ export default function TracesPage() {
           <>
             <TraceScatter
               traces={traces}
-              interval={time.interval}
+              interval={cut ? extentOf(traces) : time.interval}
               onOpen={(id) => navigate(linkTo(`/traces/${id}`))}
               onZoom={(from, to) => time.setRange({ from: String(from), to: String(to) })}
             />
@@ -268,6 +270,15 @@ export default function TracesPage() {
       </Card>
     </div>
   );
+}
+
+/** The time in which these traces started: where a limit cut them, the range would be mostly empty. */
+function extentOf(traces: TraceSummary[]): Interval {
+  const starts = traces.map((trace) => trace.startMs);
+  const from = Math.min(...starts);
+  const to = Math.max(...starts);
+  const margin = Math.max(100, (to - from) * 0.02);
+  return { from: from - margin, to: to + margin };
 }
 
 function TraceTable({ traces, longRange }: { traces: TraceSummary[]; longRange: boolean }) {
