@@ -60,7 +60,7 @@ func (m *model) open() {
 
 func (m *model) step() {
 	ctx := context.Background()
-	switch m.rnd.IntN(12) {
+	switch m.rnd.IntN(13) {
 	case 0, 1, 2, 3, 4, 5:
 		rows := make([]toyRow, 1+m.rnd.IntN(60))
 		for i := range rows {
@@ -91,9 +91,26 @@ func (m *model) step() {
 			m.o.FS = clone
 		}
 		m.open()
+	case 10:
+		m.delete()
 	default:
 		m.query()
 	}
+}
+
+func (m *model) delete() {
+	from := m.time()
+	q := Query{From: from, To: from + m.rnd.Int64N(dayNanos/4), Filter: m.filter(1)}
+	var kept []toyRow
+	for _, r := range m.rows {
+		if r.Time < q.From || r.Time >= q.To || !modelMatch(q.Filter, &r) {
+			kept = append(kept, r)
+		}
+	}
+	res, err := m.db.Delete(context.Background(), "t", q.From, q.To, q.Filter)
+	require.NoError(m.t, err)
+	require.EqualValues(m.t, len(m.rows)-len(kept), res.Rows)
+	m.rows = kept
 }
 
 // mergeSome merges neighbors of one day.

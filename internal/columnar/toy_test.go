@@ -2,9 +2,9 @@ package columnar
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -162,15 +162,27 @@ func (r *toyRow) refValues(ref Ref) []Value {
 
 func numeric(v Value) bool { return v.Kind() == KindInt || v.Kind() == KindFloat }
 
+// modelCompare compares numbers exactly; nothing compares with NaN.
+func modelCompare(v, w Value) (int, bool) {
+	exact := func(v Value) *big.Float {
+		if v.Kind() == KindInt {
+			return new(big.Float).SetInt64(v.Int())
+		}
+		return new(big.Float).SetFloat64(v.Float())
+	}
+	if v.Float() != v.Float() || w.Float() != w.Float() {
+		return 0, false
+	}
+	return exact(v).Cmp(exact(w)), true
+}
+
 func modelEqual(v, w Value, asText bool) bool {
 	if asText {
 		return v.Text() == w.Text()
 	}
 	if numeric(v) && numeric(w) {
-		if v.Kind() == w.Kind() && v.Kind() == KindInt {
-			return v.Int() == w.Int()
-		}
-		return v.Float() == w.Float()
+		c, ok := modelCompare(v, w)
+		return ok && c == 0
 	}
 	return v == w
 }
@@ -213,7 +225,7 @@ func modelMatch(f Filter, r *toyRow) bool {
 			c := func(b Value) (int, bool) {
 				switch {
 				case numeric(v) && numeric(b):
-					return cmp.Compare(v.Float(), b.Float()), v.Float() == v.Float()
+					return modelCompare(v, b)
 				case v.Kind() == b.Kind() && v.Kind().VarWidth():
 					return strings.Compare(v.Str(), b.Str()), true
 				}
