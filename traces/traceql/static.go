@@ -74,6 +74,10 @@ func (s Static) String() string {
 		return strconv.Quote(s.Value.Str())
 	case TypeDuration:
 		return time.Duration(s.Value.Int()).String()
+	case TypeInt:
+		if s.Value.Int() == math.MinInt64 { // its digits alone are too large for an integer
+			return "minInt"
+		}
 	case TypeStatus:
 		return traces.Status(s.Value.Int()).String()
 	case TypeKind:
