@@ -225,9 +225,11 @@ func TestRulesOnAllSignalsPagePeopleUntilSomebodyAcknowledges(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "acknowledged", acked[0].Status)
 
-		var timeline struct{ Events []struct{ Kind, Type string } }
-		require.NoError(t, s.get("/api/belfry/v1/incidents/"+acked[0].ID+"/timeline", &timeline))
-		require.NotEmpty(t, timeline.Events)
+		var history struct {
+			Timeline []struct{ Kind, Actor string }
+		}
+		require.NoError(t, s.get("/api/belfry/v1/incidents/"+acked[0].ID, &history))
+		require.Contains(t, history.Timeline, struct{ Kind, Actor string }{"acknowledged", "grace"}, "the timeline says who")
 	})
 
 	t.Run("an acknowledgement and the alerts survive a crash", func(t *testing.T) {
@@ -285,7 +287,7 @@ func TestNoSecondStepAfterAnAcknowledgement(t *testing.T) {
 		NextAction string `json:"next_action"`
 		Status     string
 	}
-	require.NoError(t, s.get("/api/belfry/v1/incidents/"+incidents[0].ID, &struct{ Incident any }{&acked}))
+	require.NoError(t, s.get("/api/belfry/v1/incidents/"+incidents[0].ID, &acked))
 	require.Equal(t, "acknowledged", acked.Status)
 	require.Empty(t, acked.NextAction, "nothing more is due")
 

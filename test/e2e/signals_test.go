@@ -79,7 +79,7 @@ func TestEveryRecordOfEverySignalComesBack(t *testing.T) {
 		}
 		require.NoError(t, s.get("/loki/api/v1/query", &vector, "query", "vector(1)+vector(1)"))
 		require.Equal(t, "2", vector.Data.Result[0].Value[1])
-		require.NoError(t, s.get("/api/v1/query", &vector, "query", "1+1"))
+		require.NoError(t, s.get("/api/v1/query", &vector, "query", "vector(1)+1"))
 		require.NoError(t, s.get("/prometheus/api/v1/status/buildinfo", nil))
 		require.NoError(t, s.get("/tempo/api/status/buildinfo", nil))
 		var services struct{ Data []string }

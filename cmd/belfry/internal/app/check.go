@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -17,7 +18,7 @@ func CheckConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cfg, rules.Check(cfg.resolvedRules().Files, checkLanguages())
+	return cfg, errors.Join(router.Check(cfg.alertmanager), rules.Check(cfg.resolvedRules().Files, checkLanguages()))
 }
 
 // CheckRules reads rule files and returns all that is wrong.

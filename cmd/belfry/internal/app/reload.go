@@ -1,15 +1,15 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"context"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"belfry/alerting/router"
 	"belfry/alerting/rules"
 )
 
@@ -56,6 +56,9 @@ func (a *App) Reload() error {
 	}
 	if err == nil {
 		err = rules.Check(cfg.resolvedRules().Files, checkLanguages())
+	}
+	if err == nil {
+		err = router.Check(cfg.alertmanager)
 	}
 	if err == nil {
 		err = a.apply(cfg)

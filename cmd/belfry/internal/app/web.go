@@ -124,5 +124,6 @@ func (a *App) routeAlerting(mux *http.ServeMux) {
 	own := a.api("belfry", a.alerting.api)
 	mux.Handle("/api/belfry/v1/", own)
 	mux.Handle("/v2/", own)
+	mux.Handle("GET /api/belfry/v1/rules", a.api("rules", a.alerting.rules.Handler()))
 	mux.Handle("GET /api/belfry/v1/route", a.api("route", a.alerting.router.ExplainHandler()))
 }
