@@ -3,6 +3,7 @@ package escalation
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,7 +111,7 @@ func (m *metrics) delivered(method, kind, result string, latency time.Duration) 
 // changed observes what has happened between two states of an incident.
 func (m *metrics) changed(before, after *incident.Incident, now time.Time) {
 	if before.ID == "" {
-		m.opened.WithLabelValues(after.Source, after.Policy, after.Severity).Inc()
+		m.opened.WithLabelValues(after.Source, after.Policy, knownSeverity(after.Severity)).Inc()
 	}
 	if before.Status != after.Status && after.Status == incident.Acknowledged && after.Generation == 0 {
 		m.toAck.Observe(now.Sub(after.OpenedAt).Seconds())
@@ -118,4 +119,14 @@ func (m *metrics) changed(before, after *incident.Incident, now time.Time) {
 	if before.Status != after.Status && after.Status == incident.Resolved {
 		m.toResolve.Observe(now.Sub(after.OpenedAt).Seconds())
 	}
+}
+
+// knownSeverity keeps what alerts call themselves from making series.
+func knownSeverity(s string) string {
+	for _, names := range severities {
+		if slices.Contains(names, s) {
+			return s
+		}
+	}
+	return "other"
 }

@@ -1,7 +1,9 @@
 package escalation_test
 
 import (
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -9,6 +11,7 @@ import (
 	"belfry/alerting/notify"
 	"belfry/alerting/oncall"
 	"belfry/internal/config"
+	"belfry/internal/state/statetest"
 )
 
 const policyYAML = `
@@ -52,6 +55,27 @@ belfry.yaml:17: escalation.heartbeats[0].grace: not a valid duration string: "-1
 belfry.yaml:17: escalation.heartbeats[0].interval: must be positive
 belfry.yaml:17: escalation.heartbeats[0].policy: unknown policy "nope"
 belfry.yaml:18: escalation.heartbeats[1].id: "a" is missing or there twice`, err.Error())
+}
+
+func TestExampleIsValid(t *testing.T) {
+	text, err := os.ReadFile("testdata/example.yaml")
+	require.NoError(t, err)
+	file := struct {
+		OnCall     oncall.Config     `yaml:"oncall"`
+		Escalation escalation.Config `yaml:"escalation"`
+		Notify     notify.Config     `yaml:"notify"`
+	}{Escalation: escalation.DefaultConfig(), Notify: notify.DefaultConfig()}
+	require.NoError(t, config.Decode("example.yaml", text, &file))
+	require.NoError(t, escalation.Check(file.OnCall, file.Escalation, file.Notify, []string{"oncall"}))
+	e, err := escalation.New(t.Context(), escalation.Options{DB: statetest.SQLite(t).Open(), Settings: escalation.Settings{
+		OnCall: file.OnCall, Escalation: file.Escalation, Notify: file.Notify}})
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Hour, e.Policies()[0].AckTimeout)
+	s, ok := e.Directory().Schedule("primary")
+	require.True(t, ok)
+	require.Equal(t, []string{"ada"}, s.OnCall(time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC), nil))
+	require.Equal(t, []string{"grace"}, s.OnCall(time.Date(2026, 1, 9, 21, 0, 0, 0, time.UTC), nil), "Friday night")
+	require.Equal(t, []string{"ada"}, s.OnCall(time.Date(2026, 12, 25, 21, 0, 0, 0, time.UTC), nil), "the swap of Christmas")
 }
 
 func indent(text string) string {

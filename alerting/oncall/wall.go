@@ -1,6 +1,9 @@
 package oncall
 
-import "time"
+import (
+	"time"
+	_ "time/tzdata" // schedules must not depend on the machine's zones
+)
 
 // wall returns the latest local time that the clock of loc has shown up to t, as
 // a UTC time with the same fields. It never goes back as t goes on.
