@@ -1,10 +1,12 @@
 package escalation_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -179,11 +181,12 @@ func (s *scenario) newest() *incident.Incident {
 	s.t.Helper()
 	var page []*incident.Incident
 	require.NoError(s.t, s.db.View(s.ctx, func(tx *state.Tx) (err error) {
-		page, _, err = incident.List(s.ctx, tx, "default", incident.Filter{Limit: 1})
+		page, _, err = incident.List(s.ctx, tx, "default", incident.Filter{Limit: incident.MaxPage})
 		return err
 	}))
 	require.NotEmpty(s.t, page, "there is no incident")
-	return page[0]
+	// IDs of the same millisecond are in no order; numbers always are.
+	return slices.MaxFunc(page, func(a, b *incident.Incident) int { return cmp.Compare(a.Number, b.Number) })
 }
 
 func (s *scenario) timeline() (out []string) {
