@@ -37,6 +37,7 @@ type DB struct {
 	wal     *wal.Log
 
 	writers  sync.Pool     // of *RowWriter
+	views    sync.Pool     // of *blockView
 	work     chan struct{} // bounds the blocks that queries work on at once
 	manifest *manifest
 

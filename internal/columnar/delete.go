@@ -100,7 +100,8 @@ func (db *DB) deleteFrom(ctx context.Context, h *partHandle, root *node, q Query
 	}
 	// Most parts have nothing to delete: look before writing.
 	var stats Stats
-	view := newBlockView(&stats)
+	view := db.view(&stats)
+	defer db.putView(view)
 	total := 0
 	for i := range p.items {
 		if err := ctx.Err(); err != nil {

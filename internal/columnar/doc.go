@@ -20,24 +20,33 @@
 //  3. An append is kept whole or not at all, but for rows that the decoder
 //     rejected one by one.
 //  4. Bytes read from disk are verified before they are used. A damaged part is
-//     quarantined (renamed, logged, counted); queries go on without it.
+//     quarantined (renamed, logged, counted); queries go on without it and say so
+//     in Stats.Damaged.
 //  5. Every query is bounded, stops within milliseconds of its context's end,
 //     and says in Stats.Cut when a bound cut it.
 //
 // # Life of a row
 //
 // Append decodes the payload with the signal's Decoder into a private batch,
-// hands payload to the log's writer, which commits what waits in one write and
+// hands the payload to the log's writer, which commits what waits in one write and
 // publishes the batches to the memtable in the log's order. The memtable is
 // flushed into one part per tenant and UTC day; the manifest records the parts
 // together with the log position that they cover, so that a replay starts
 // exactly there. Parts are merged within their day, and dropped by age and by
 // total size.
 //
+// # Limits worth knowing
+//
+// Words and whole values are pruned by filters, a substring that bounds no whole
+// word is searched by unpacking. A part's rows are sorted by stream, so that
+// each of its blocks may span the part's whole time. A worker of a Scan must not start
+// another query on the same DB: it may wait for itself.
+//
 // # Locks
 //
-// DB.mu guards the memtables and the part set; it is held for pointer work
-// only, never for I/O, with one exception: publication of a batch copies it
-// into the memtable. Parts are reference counted: a query keeps those it reads
-// alive. The manifest has its own lock, taken before DB.mu.
+// In the order of taking: DB.flushMu (one flush at a time), DB.partMu (the set
+// of parts changes, in the manifest and in memory), manifest.mu, DB.mu. DB.mu
+// guards the memtables and the set of parts; it is never held for I/O, and only for
+// pointer work but for the publication of a batch, which copies it. Parts are
+// reference counted: a query keeps those it reads alive.
 package columnar

@@ -108,7 +108,7 @@ func (r *Row) Field(name string) (Value, bool) {
 	return Value{}, false
 }
 
-// Lookup asks for the rows with an ID in an Indexed column: the spans of a trace.
+// LookupQuery asks for the rows with an ID in an Indexed column: the spans of a trace.
 type LookupQuery struct {
 	Tenant  string
 	Column  string // name of a column of kind ID

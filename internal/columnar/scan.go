@@ -293,7 +293,8 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 	}
 	run := func(f func(*blockView, *item) error) {
 		var stats Stats
-		v := newBlockView(&stats)
+		v := db.view(&stats)
+		defer db.putView(v)
 		for !b.stop.Load() {
 			i := int(next.Add(1)) - 1
 			if i >= len(p.items) {
@@ -347,6 +348,21 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 	wg.Wait()
 	p.stats.Cut = Cut(b.cut.Load())
 	return first
+}
+
+// view returns a view for one goroutine's use.
+func (db *DB) view(stats *Stats) *blockView {
+	if v, ok := db.views.Get().(*blockView); ok {
+		v.stats = stats
+		return v
+	}
+	return newBlockView(stats)
+}
+
+func (db *DB) putView(v *blockView) {
+	v.reset()
+	v.stats = nil
+	db.views.Put(v)
 }
 
 func (s *Stats) add(o *Stats) {

@@ -170,7 +170,9 @@ func (db *DB) collect(ctx context.Context, p *plan, b *budget, t *topRows, after
 				best = it.min
 			}
 			if bounded && t.behind(best, bound) {
-				return ErrStop // and so are all the items that follow
+				// So are all the items that follow, but another goroutine may still
+				// hold one from before: skip, do not stop.
+				return nil
 			}
 			sel, n, err := p.selectRows(v, it)
 			if err != nil || n == 0 {
@@ -219,7 +221,8 @@ func (db *DB) materialize(ctx context.Context, p *plan, cs []candidate, columns 
 		return cmp.Or(cmp.Compare(cs[x].age, cs[y].age), cmp.Compare(cs[x].row, cs[y].row))
 	})
 	var stats Stats
-	v := newBlockView(&stats)
+	v := db.view(&stats)
+	defer db.putView(v)
 	lost := map[int]bool{}
 	for i := 0; i < len(order); {
 		if err := ctx.Err(); err != nil {

@@ -1,5 +1,7 @@
 package column
 
+import "unsafe"
+
 // Arena hands out slices that are all given back at once. A scan resets it after
 // each block, so that decoding allocates nothing in the long run. It is not safe
 // for concurrent use. A nil Arena allocates from the heap.
@@ -10,7 +12,7 @@ type Arena struct {
 	zeros []uint32
 }
 
-// arenaKeep is how many elements of a kind are kept over a Reset.
+// arenaKeep is how many bytes of each kind of slice are kept over a Reset.
 const arenaKeep = 16 << 20
 
 type slab[T any] struct {
@@ -22,7 +24,7 @@ type slab[T any] struct {
 func (s *slab[T]) take(n int) []T {
 	s.sum += n
 	if len(s.buf)-s.used < n {
-		s.buf = make([]T, max(n, 64<<10, min(s.sum, arenaKeep)))
+		s.buf = make([]T, max(n, 16<<10, min(s.sum, s.keep())))
 		s.used = 0
 	}
 	out := s.buf[s.used : s.used+n : s.used+n]
@@ -30,8 +32,13 @@ func (s *slab[T]) take(n int) []T {
 	return out
 }
 
+func (s *slab[T]) keep() int {
+	var t T
+	return arenaKeep / int(unsafe.Sizeof(t))
+}
+
 func (s *slab[T]) reset() {
-	if len(s.buf) > arenaKeep {
+	if len(s.buf) > s.keep() {
 		s.buf = nil
 	}
 	s.used, s.sum = 0, 0
