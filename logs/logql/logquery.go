@@ -53,17 +53,26 @@ func (e *Engine) stream(ctx context.Context, expr *syntax.LogExpr, p Params, aft
 	if err != nil {
 		return err
 	}
+	query := logs.Query{
+		Tenant: p.Tenant, From: p.Start.UnixNano(), To: p.End.UnixNano(),
+		Streams: plan.matchers, Filter: plan.filter, Limits: e.scanLimits(),
+	}
 	q := logs.SelectQuery{
-		Query: logs.Query{
-			Tenant: p.Tenant, From: p.Start.UnixNano(), To: p.End.UnixNano(),
-			Streams: plan.matchers, Filter: plan.filter, Limits: e.scanLimits(),
-		},
-		Want: logs.Everything(), Direction: p.Direction, After: after,
+		Query: query,
+		Want:  logs.Everything(), Direction: p.Direction, After: after,
 	}
 	if len(plan.rest) == 0 && p.Interval == 0 {
 		q.Limit = p.Limit
 	}
+	// With a limit, and no need of cursors, the rest of a long search goes out of order.
+	inOrder := p.Limit == 0 || p.Interval > 0 || len(plan.rest) == 0
+	given, examined, last, more := 0, 0, int64(0), false
 	s, err := e.querier.Select(ctx, q, func(en *logs.Entry) bool {
+		if examined++; !inOrder && examined > examinedInOrder && en.Time != last {
+			more = true
+			return false
+		}
+		last = en.Time
 		pl.start(en.Time, en.Stream, en.Line)
 		for _, m := range en.Metadata {
 			pl.addMetadata(en.Stream, m.Name, m.Value)
@@ -71,14 +80,30 @@ func (e *Engine) stream(ctx context.Context, expr *syntax.LogExpr, p Params, aft
 		if !pl.run() {
 			return true
 		}
-		r := &pl.row
-		return yield(en.Stream, Entry{
-			Time: en.Time, Line: r.line,
-			Stream: r.labels(catStream), Metadata: r.labels(catMetadata), Parsed: r.labels(catParsed),
-		}, en.Cursor)
+		given++
+		return yield(en.Stream, pl.row.entry(), en.Cursor)
 	})
 	stats.Add(s)
-	return err
+	if err != nil || !more {
+		return err
+	}
+	if p.Direction == logs.Backward {
+		query.To = last
+	} else {
+		query.From = last + 1
+	}
+	rest := slicer{engine: e, plan: plan, query: query, direction: p.Direction}
+	return rest.run(ctx, query.From, query.To, p.Limit-given, stats, func(s *logs.Stream, en Entry) bool {
+		return yield(s, en, logs.Cursor{})
+	})
+}
+
+// entry returns the row as an entry of a result.
+func (r *row) entry() Entry {
+	return Entry{
+		Time: r.time, Line: r.line,
+		Stream: r.labels(catStream), Metadata: r.labels(catMetadata), Parsed: r.labels(catParsed),
+	}
 }
 
 func (e *Engine) scanLimits() logs.Limits {

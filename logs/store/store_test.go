@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"belfry/internal/fault"
+	"belfry/logs"
+	"belfry/logs/logql"
+
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, dir string) *Store {
+	t.Helper()
+	s, err := Open(Options{Dir: dir, Config: DefaultConfig(), Now: func() time.Time { return benchStart.Add(time.Hour) }})
+	require.NoError(t, err)
+	return s
+}
+
+func count(t *testing.T, s *Store) float64 {
+	t.Helper()
+	v, err := logql.NewEngine(logql.Options{Querier: s}).Vector(t.Context(), benchTenant, `sum(count_over_time({}[2h]))`, benchStart.Add(time.Hour))
+	require.NoError(t, err)
+	if len(v) == 0 {
+		return 0
+	}
+	return v[0].F
+}
+
+func TestRecordsSurviveReopening(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := range 3 {
+		_, err := s.Append(t.Context(), benchTenant, benchLogs(t, rng, n))
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 3000, count(t, s))
+	require.NoError(t, s.Close())
+	_, err := s.Append(t.Context(), benchTenant, benchLogs(t, rng, 0))
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	s = open(t, dir)
+	require.EqualValues(t, 3000, count(t, s))
+	require.NoError(t, s.Close())
+}
+
+// TestRecordsSurviveTheProcess copies the directory of a store that is still
+// open, as kill -9 would leave it.
+func TestRecordsSurviveTheProcess(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for n := range 4 {
+		_, err := s.Append(t.Context(), benchTenant, benchLogs(t, rng, n))
+		require.NoError(t, err)
+		if n == 1 {
+			require.NoError(t, s.Flush(t.Context()))
+		}
+	}
+	left := filepath.Join(t.TempDir(), "left")
+	require.NoError(t, os.CopyFS(left, os.DirFS(dir)))
+	require.NoError(t, s.Close())
+	again := open(t, left)
+	require.EqualValues(t, 4000, count(t, again))
+	require.NoError(t, again.Close())
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := open(t, t.TempDir())
+	rng := rand.New(rand.NewPCG(1, 2))
+	requests := make([][]byte, 6)
+	for n := range requests {
+		requests[n] = benchLogs(t, rng, n)
+	}
+	e := logql.NewEngine(logql.Options{Querier: s})
+	var writers, others sync.WaitGroup
+	done := make(chan struct{})
+	for _, r := range requests {
+		writers.Go(func() {
+			_, err := s.Append(context.Background(), benchTenant, r)
+			require.NoError(t, err)
+		})
+	}
+	for _, query := range []string{`sum by (http_route) (count_over_time({}[1h]))`, `sum by (x) (count_over_time({} | pattern "<x> <_>" [1h]))`} {
+		others.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				_, err := e.Vector(context.Background(), benchTenant, query, benchStart.Add(time.Hour))
+				require.NoError(t, err)
+				require.NoError(t, s.Flush(context.Background()))
+			}
+		})
+	}
+	writers.Wait()
+	close(done)
+	others.Wait()
+	require.EqualValues(t, len(requests)*benchRequest, count(t, s))
+	require.NoError(t, s.Close())
+}
+
+func TestTraceIsFoundByID(t *testing.T) {
+	s := open(t, t.TempDir())
+	rng := rand.New(rand.NewPCG(1, 2))
+	_, err := s.Append(t.Context(), benchTenant, benchLogs(t, rng, 0))
+	require.NoError(t, err)
+	require.NoError(t, s.Flush(t.Context()))
+	e := logql.NewEngine(logql.Options{Querier: s})
+	p := logql.Params{Tenant: benchTenant, Query: `{} | trace_id!=""`, Start: benchStart, End: benchStart.Add(time.Hour), Limit: 1}
+	r, err := e.Range(t.Context(), p)
+	require.NoError(t, err)
+	id := logs.Lookup(r.Entries[0].Metadata, logs.FieldTraceID)
+	require.Len(t, id, 32)
+	p.Query, p.Limit = `{} | trace_id="`+id+`"`, 10
+	again, err := e.Range(t.Context(), p)
+	require.NoError(t, err)
+	require.Equal(t, r.Entries, again.Entries)
+	require.LessOrEqual(t, again.Stats.Blocks, 1)
+}
+
+func TestConfigFaultsAreAllTold(t *testing.T) {
+	c := DefaultConfig()
+	require.NoError(t, c.Validate())
+	c.Retention.Time = model.Duration(-1)
+	c.Durability = "maybe"
+	c.Flush.Size = 0
+	err := c.Validate()
+	for _, field := range []string{"retention.time: ", "durability: ", "flush.size: "} {
+		require.ErrorContains(t, err, field)
+	}
+	_, err = Open(Options{Dir: t.TempDir(), Config: c})
+	require.Error(t, err)
+}
