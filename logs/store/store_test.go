@@ -129,6 +129,7 @@ func TestTraceIsFoundByID(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, r.Entries, again.Entries)
 	require.LessOrEqual(t, again.Stats.Blocks, 1)
+	require.NoError(t, s.Close())
 }
 
 func TestConfigFaultsAreAllTold(t *testing.T) {
