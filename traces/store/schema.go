@@ -5,6 +5,10 @@ import (
 	"belfry/traces"
 )
 
+// blockRows is smaller than the engine's default: spans are mostly read a trace
+// at a time, a few rows of each block.
+const blockRows = 8 << 10
+
 // Handles of the fixed columns: their positions in fixedColumns. New ones are
 // added at the end.
 const (

@@ -41,8 +41,8 @@ func Open(o Options) (*Store, error) {
 	c := &o.Config
 	db, err := columnar.Open(columnar.Options{
 		Dir: o.Dir, FS: o.FS, Signal: "traces",
-		Decode:           newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
-		Columns:          fixedColumns(),
+		Decode:  newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
+		Columns: fixedColumns(), BlockRows: blockRows,
 		FlushBytes:       int(c.Flush.Size),
 		FlushAge:         time.Duration(c.Flush.Age),
 		Durability:       c.durability(),

@@ -140,6 +140,9 @@ func (e *Engine) scanMetrics(ctx context.Context, tenant string, pl *plan, m *Me
 
 // fetchMetrics evaluates whole traces, and aggregates the spans that come out.
 func (e *Engine) fetchMetrics(ctx context.Context, tenant string, pl *plan, pipeline Pipeline, m *Metrics, req *RangeRequest, a *aggregator) (traces.Stats, error) {
+	if stats, done, err := e.observeLocal(ctx, tenant, pipeline, m, req, a); err != nil || done {
+		return stats, err
+	}
 	list, stats, err := e.scanCandidates(ctx, tenant, pl, req.From, req.To)
 	if err != nil {
 		return stats, err
@@ -157,16 +160,7 @@ func (e *Engine) fetchMetrics(ctx context.Context, tenant string, pl *plan, pipe
 			if tree == nil {
 				continue
 			}
-			ev := evaluator{tree: tree, from: req.From, to: req.To}
-			var spans positions
-			for _, set := range ev.run(pipeline) {
-				spans = union(spans, set.spans)
-			}
-			for _, p := range spans {
-				if start := tree.Spans[p].Start; start >= req.From && start < req.To {
-					a.observe(at(tree, p))
-				}
-			}
+			a.observeTree(tree, pipeline)
 		}
 	}
 	return stats, nil

@@ -152,6 +152,9 @@ func (s *search) stream(ctx context.Context) error {
 	known := map[traces.TraceID]struct{}{}
 	var pending []candidate
 	batch := min(max(s.req.Limit+1, 16), maxFetch)
+	_, local := localFilter(s.req.Query.Pipeline)
+	local = local && !s.plan.isSingle
+	givenUp := false
 	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
 		for i := range spans {
 			span := &spans[i]
@@ -171,13 +174,17 @@ func (s *search) stream(ctx context.Context) error {
 				return err
 			}
 			pending, batch = pending[:0], min(batch*2, maxFetch)
-			if s.full() {
+			if givenUp = local && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
 				return traces.ErrStop
 			}
 		}
 		return nil
 	})
 	s.result.Stats.Add(stats)
+	if err == nil && givenUp {
+		s.result.Traces = nil
+		return s.scan(ctx)
+	}
 	if err == nil && !s.full() {
 		err = s.evaluate(ctx, pending)
 	}
@@ -185,13 +192,24 @@ func (s *search) stream(ctx context.Context) error {
 	return err
 }
 
+// patience is how many whole traces a search evaluates one by one before it
+// takes to scanning, where that is possible.
+const patience = 100
+
 // scan finds all candidates first: which traces hold spans for all sides of an
 // operator is not known before.
 func (s *search) scan(ctx context.Context) error {
-	list, stats, err := s.scanCandidates(ctx, s.tenant, s.plan, s.req.From, s.req.To)
-	s.result.Stats.Add(stats)
+	list, done, err := s.localCandidates(ctx)
 	if err != nil {
 		return err
+	}
+	if !done {
+		var stats traces.Stats
+		list, stats, err = s.scanCandidates(ctx, s.tenant, s.plan, s.req.From, s.req.To)
+		s.result.Stats.Add(stats)
+		if err != nil {
+			return err
+		}
 	}
 	for batch := min(max(s.req.Limit+1, 16), maxFetch); len(list) > 0 && !s.full(); batch = min(batch*2, maxFetch) {
 		n := min(batch, len(list))
@@ -248,6 +266,12 @@ func (s *search) shownBefore(tree *traces.Tree) bool {
 	if s.req.After == nil {
 		return false
 	}
+	anchor, ok := s.anchor(tree)
+	return ok && compareAnchors(anchor, tree.Spans[0].TraceID, s.req.After.Anchor, s.req.After.ID) <= 0
+}
+
+// anchor returns the start of the newest span that a leaf lets through.
+func (s *search) anchor(tree *traces.Tree) (start int64, ok bool) {
 	for i := len(tree.Spans) - 1; i >= 0; i-- {
 		span := &tree.Spans[i]
 		if !span.Overlaps(s.req.From, s.req.To) || !traces.Match(s.plan.filter, span) {
@@ -256,9 +280,9 @@ func (s *search) shownBefore(tree *traces.Tree) bool {
 		if s.plan.isSingle && !(spanAt{span: span}).holds(s.plan.single) {
 			continue
 		}
-		return compareAnchors(span.Start, span.TraceID, s.req.After.Anchor, s.req.After.ID) <= 0
+		return span.Start, true
 	}
-	return false
+	return 0, false
 }
 
 func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {
