@@ -1,7 +1,10 @@
 import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { precompress } from "./build/compress";
+import { precompress } from "./build/compress.ts";
+import { licenses } from "./build/licenses.ts";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
 
 // The Go package embeds this folder (../embed.go).
 const outDir = fileURLToPath(new URL("../dist", import.meta.url));
@@ -10,7 +13,11 @@ const apis = ["/api", "/loki", "/tempo", "/jaeger", "/alertmanager", "/-", "/met
 const backend = process.env.BELFRY_URL ?? "http://127.0.0.1:4321";
 
 export default defineConfig({
-  plugins: [react(), precompress(outDir)],
+  plugins: [
+    react(),
+    licenses(root, ["@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"]),
+    precompress(outDir),
+  ],
   build: {
     outDir,
     emptyOutDir: true,

@@ -47,6 +47,34 @@ export class Api {
     return (await this.get("/api/v1/label/__name__/values")).data ?? [];
   }
 
+  /**
+   * Sends a trace over OTLP: a root, ten parts below it, and all other spans
+   * below those in turn, one after the other in time. Returns its id.
+   */
+  async sendTrace(count) {
+    const hex = (bytes) => [...crypto.getRandomValues(new Uint8Array(bytes))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    const traceId = hex(16);
+    const ids = Array.from({ length: count }, () => hex(8));
+    const start = BigInt(Date.now() - 20_000) * 1_000_000n;
+    const spans = ids.map((spanId, i) => {
+      const from = start + BigInt(i) * 1_000_000n;
+      const length = i <= 10 ? BigInt(count - i) * 1_000_000n : 900_000n;
+      return {
+        traceId,
+        spanId,
+        parentSpanId: i === 0 ? "" : i <= 10 ? ids[0] : ids[1 + Math.floor(((i - 11) * 10) / (count - 11))],
+        name: `work ${i}`,
+        kind: 1,
+        startTimeUnixNano: String(from),
+        endTimeUnixNano: String(from + length),
+        status: i % 97 === 50 ? { code: 2, message: "failed" } : {},
+      };
+    });
+    const attributes = [{ key: "service.name", value: { stringValue: "browser-test" } }];
+    await this.post("/v1/traces", { resourceSpans: [{ resource: { attributes }, scopeSpans: [{ scope: { name: "e2e" }, spans }] }] });
+    return traceId;
+  }
+
   async incidents() {
     return (await this.get("/api/belfry/v1/incidents", { limit: "100" })).incidents ?? [];
   }

@@ -124,6 +124,28 @@ export const steps = [
     },
   ],
   [
+    "metrics: pointing at the chart tells values, dragging over it zooms",
+    async ({ page, shot }) => {
+      const area = await page.locator(".chart .u-over").boundingBox();
+      assert.ok(area);
+      const at = (x) => page.mouse.move(area.x + area.width * x, area.y + area.height / 2);
+      await at(0.999);
+      await page.locator(".chart-tooltip-row").first().waitFor();
+      await shot("metrics-tooltip");
+      await at(0.5);
+      await page.mouse.down();
+      await at(0.75);
+      await at(0.9);
+      await page.mouse.up();
+      await page.waitForURL((url) => /^\d+$/.test(url.searchParams.get("from") ?? ""));
+      const { from, to } = Object.fromEntries(new URL(page.url()).searchParams);
+      const minutes = (Number(to) - Number(from)) / 60_000;
+      assert.ok(minutes > 10 && minutes < 14, `0.4 of 30 minutes are not ${minutes}`);
+      await page.goBack();
+      await page.locator(".chart canvas").waitFor();
+    },
+  ],
+  [
     "metrics: legend, table, second query, shared address",
     async ({ page, shot }) => {
       const first = page.locator(".legend-row").first();
@@ -316,6 +338,27 @@ export const steps = [
       await waitText(page, "h1", "Logs");
       await page.waitForURL((url) => (url.searchParams.get("q") ?? "").includes("trace_id="));
       await page.locator(".log-row, .empty").first().waitFor();
+      await noErrors(page);
+    },
+  ],
+  [
+    "trace: 10,000 spans scroll and fold, with few rows in the page",
+    async ({ base, page, api, shot }) => {
+      const id = await api.sendTrace(10_000);
+      await until("the trace", async () => (await fetch(`${base}/tempo/api/v2/traces/${id}`)).ok);
+      await page.goto(`${base}/traces/${id}`);
+      await waitText(page, ".trace-facts", "10,000 spans");
+      const rows = page.locator(".wf-row");
+      assert.ok((await rows.count()) < 100, "the waterfall is not virtual");
+      await page.locator(".waterfall .virtual").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+      await waitText(page, ".wf-row", "work 9999");
+      await shot("trace-large");
+      await page.getByLabel("Find in trace").fill("work 5000");
+      await page.keyboard.press("Enter");
+      await page.locator(".wf-row.selected", { hasText: "work 5000" }).waitFor();
+      await page.getByRole("button", { name: "Close all" }).click();
+      await page.locator(".waterfall .virtual").evaluate((list) => list.scrollTo(0, 0));
+      assert.equal(await rows.count(), 11, "a root and ten folded parts");
       await noErrors(page);
     },
   ],

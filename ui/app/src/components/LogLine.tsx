@@ -40,7 +40,15 @@ export const LogLine = memo(function LogLine(props: Props) {
             {service}
           </span>
         )}
-        <span className={`log-text mono level-${row.level}`}>{row.line || <i className="faint">empty line</i>}</span>
+        <span className={`log-text mono level-${row.level}`}>
+          {row.line || <i className="faint">empty line</i>}
+          {inlineFields(row).map(([name, value]) => (
+            <span key={name} className="log-field">
+              {" "}
+              {name}=<span>{value}</span>
+            </span>
+          ))}
+        </span>
         {row.traceId && (
           <Link to={`/traces/${row.traceId}`} params={row.spanId ? { span: row.spanId } : {}} className="log-trace" title={`Trace ${row.traceId}`}>
             <Icon name="traces" size={14} />
@@ -51,6 +59,19 @@ export const LogLine = memo(function LogLine(props: Props) {
     </div>
   );
 });
+
+/** What every record has, or what the row shows already. */
+const boilerplate =
+  /^(detected_level|level|flags|observed_timestamp|severity_\w+|trace_?id|span_?id|scope_\w+|service_\w+|telemetry_\w+|process_\w+|host_\w+|os_\w+|k8s_\w+|container_\w+)$/i;
+
+const inlineLimit = 6;
+
+/** The record's own fields, shown after its line: often they say more than the text. */
+function inlineFields(row: LogRow): [string, string][] {
+  return Object.entries({ ...row.metadata, ...row.parsed })
+    .filter(([name, value]) => !boilerplate.test(name) && value !== "" && value.length <= 80 && !row.line.includes(value))
+    .slice(0, inlineLimit);
+}
 
 function Details({ row, onFilter }: Props) {
   const pretty = prettyJson(row.line);

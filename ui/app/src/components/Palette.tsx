@@ -109,6 +109,9 @@ export default function Palette({ onClose }: { onClose: () => void }) {
           </div>
         ))}
       </dl>
+      <p className="faint small palette-foot">
+        <a href="/licenses.txt">Licenses of what this app is made of</a>
+      </p>
     </Dialog>
   );
 }

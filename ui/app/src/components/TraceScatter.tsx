@@ -2,11 +2,13 @@ import { useMemo, useRef, useState, type PointerEvent } from "react";
 import type { TraceSummary } from "../api/traces";
 import { useSize } from "../hooks/useSize";
 import { formatMillis } from "../lib/format";
-import { formatClock, type Interval } from "../lib/time";
+import { formatClock, timeTicks, type Interval } from "../lib/time";
 
 const height = 150;
 const left = 58;
 const bottom = 20;
+/** Searches round to milliseconds; shorter traces stand here, as zero has no logarithm. */
+const shortest = 1;
 
 /** Each trace as a dot: when it started, how long it took (logarithmic), whether it failed. */
 export function TraceScatter({
@@ -25,21 +27,20 @@ export function TraceScatter({
   const [hover, setHover] = useState<TraceSummary | null>(null);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const { low, high } = useMemo(() => {
-    const lengths = traces.map((trace) => Math.max(0.5, trace.durationMs));
+    const lengths = traces.map((trace) => Math.max(shortest, trace.durationMs));
     return {
-      low: 10 ** Math.floor(Math.log10(Math.min(...lengths, 10))),
+      low: 10 ** Math.floor(Math.log10(Math.min(...lengths, 10)) - 0.01),
       high: 10 ** Math.ceil(Math.log10(Math.max(...lengths, 10) * 1.05)),
     };
   }, [traces]);
   const plotWidth = Math.max(1, width - left - 8);
   const x = (ms: number) => left + ((ms - interval.from) / (interval.to - interval.from)) * plotWidth;
   const y = (ms: number) =>
-    height - bottom - (Math.log10(Math.max(0.5, ms) / low) / Math.log10(high / low)) * (height - bottom - 10);
+    height - bottom - (Math.log10(Math.max(shortest, ms) / low) / Math.log10(high / low)) * (height - bottom - 10);
   const decades: number[] = [];
-  for (let at = low; at <= high; at *= 10) decades.push(at);
+  for (let at = Math.max(low, shortest); at <= high * 1.001; at *= 10) decades.push(at);
   const timeAt = (px: number) => interval.from + ((px - left) / plotWidth) * (interval.to - interval.from);
   const xOf = (event: PointerEvent) => event.clientX - event.currentTarget.getBoundingClientRect().left;
-  const marks = Math.max(2, Math.floor(plotWidth / 150));
 
   return (
     <div className="scatter" ref={host}>
@@ -66,14 +67,11 @@ export function TraceScatter({
             </text>
           </g>
         ))}
-        {Array.from({ length: marks }, (_, i) => {
-          const at = interval.from + ((i + 0.5) / marks) * (interval.to - interval.from);
-          return (
-            <text key={at} x={x(at)} y={height - 4} textAnchor="middle" className="axis-text">
-              {formatClock(at)}
-            </text>
-          );
-        })}
+        {timeTicks(interval, Math.floor(plotWidth / 110)).map(({ at, label }) => (
+          <text key={at} x={x(at)} y={height - 4} textAnchor="middle" className="axis-text">
+            {label}
+          </text>
+        ))}
         {traces.map((trace) => {
           const failed = trace.services.some((service) => service.errors > 0);
           return (

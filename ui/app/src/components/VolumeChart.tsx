@@ -3,7 +3,7 @@ import { useSize } from "../hooks/useSize";
 import { levels, type Level } from "../lib/colors";
 import { formatCount, formatNumber } from "../lib/format";
 import type { Bucket } from "../lib/histogram";
-import { formatClock, formatDateTime } from "../lib/time";
+import { formatDateTime, timeTicks } from "../lib/time";
 
 export const levelColor = (level: Level) => `var(--level-${level})`;
 
@@ -25,7 +25,7 @@ export function VolumeChart({
   const { width } = useSize(host);
   const [hover, setHover] = useState(-1);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
-  const most = Math.max(1, ...buckets.map((bucket) => bucket.total));
+  const most = Math.max(2, ...buckets.map((bucket) => bucket.total));
   const plotWidth = Math.max(1, width - axisWidth);
   const slot = plotWidth / Math.max(1, buckets.length);
   const start = buckets[0]?.at ?? 0;
@@ -33,9 +33,6 @@ export function VolumeChart({
   const timeAt = (x: number) => start + (Math.min(Math.max(x - axisWidth, 0), plotWidth) / plotWidth) * (end - start);
   const xOf = (event: PointerEvent) => event.clientX - event.currentTarget.getBoundingClientRect().left;
 
-  const labelled = Math.max(2, Math.floor(plotWidth / 130));
-  const every = Math.max(1, Math.ceil(buckets.length / labelled));
-  const longRange = end - start > 36 * 3_600_000;
   const hovered = buckets[hover];
 
   return (
@@ -64,7 +61,7 @@ export function VolumeChart({
         }}
         onPointerLeave={() => setHover(-1)}
       >
-        {[most, most / 2].map((value) => {
+        {[most, Math.floor(most / 2)].map((value) => {
           const y = height - (value / most) * (height - 8);
           return (
             <g key={value}>
@@ -99,13 +96,17 @@ export function VolumeChart({
             </g>
           );
         })}
-        {buckets.map((bucket, i) =>
-          i % every === 0 && axisWidth + i * slot < width - 40 ? (
-            <text key={bucket.at} x={axisWidth + i * slot} y={height + 14} className="axis-text">
-              {longRange ? formatDateTime(bucket.at).slice(5, 16) : formatClock(bucket.at).slice(0, stepMs < 60_000 ? 8 : 5)}
-            </text>
-          ) : null,
-        )}
+        {(end > start ? timeTicks({ from: start, to: end }, Math.floor(plotWidth / 110)) : []).map(({ at, label }) => (
+          <text
+            key={at}
+            x={Math.min(axisWidth + ((at - start) / (end - start)) * plotWidth, width - 16)}
+            y={height + 14}
+            textAnchor="middle"
+            className="axis-text"
+          >
+            {label}
+          </text>
+        ))}
         {drag && Math.abs(drag.to - drag.from) > 2 && (
           <rect
             x={Math.min(drag.from, drag.to)}

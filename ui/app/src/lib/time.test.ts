@@ -10,6 +10,7 @@ import {
   parseDuration,
   parseTime,
   resolveRange,
+  timeTicks,
 } from "./time";
 
 const now = Date.UTC(2026, 2, 1, 12, 0, 0);
@@ -79,3 +80,22 @@ test.each([
   [now - 50 * hour, "2d ago"],
   [now + 10 * minute, "in 10m"],
 ])("formatAgo %#", (at, text) => expect(formatAgo(at, now)).toBe(text));
+
+describe("time ticks", () => {
+  test.each([
+    [30 * minute, 7],
+    [10 * 1000, 5],
+    [7 * 24 * hour, 9],
+  ])("over %d ms are round, inside and at most %d", (width, count) => {
+    const interval = { from: now - width + 1234, to: now };
+    const ticks = timeTicks(interval, count);
+    expect(ticks.length).toBeGreaterThan(1);
+    expect(ticks.length).toBeLessThanOrEqual(count + 1);
+    for (const { at } of ticks) {
+      expect(at).toBeGreaterThanOrEqual(interval.from);
+      expect(at).toBeLessThanOrEqual(interval.to);
+      expect(at % 1000).toBe(0);
+    }
+    expect(new Set(ticks.map((tick) => tick.label)).size).toBe(ticks.length);
+  });
+});

@@ -149,3 +149,20 @@ export function formatAgo(ms: number, now: number): string {
   const amount = `${Math.floor(distance / (size as number))}${unit}`;
   return ms <= now ? `${amount} ago` : `in ${amount}`;
 }
+
+/**
+ * At most count round local times inside an interval, with a label as short as
+ * tells them apart.
+ */
+export function timeTicks(interval: Interval, count: number): { at: number; label: string }[] {
+  const step = chooseStep(interval, Math.max(1, count));
+  // Round in local time: midnight here, not midnight in Greenwich.
+  const offset = new Date(interval.from).getTimezoneOffset() * minute;
+  const ticks: { at: number; label: string }[] = [];
+  for (let at = Math.ceil((interval.from - offset) / step) * step + offset; at <= interval.to; at += step) {
+    const clock = formatClock(at);
+    const label = step >= day || clock === "00:00:00" ? formatDate(at).slice(5) : step < minute ? clock : clock.slice(0, 5);
+    ticks.push({ at, label });
+  }
+  return ticks;
+}

@@ -12,6 +12,7 @@ import { useQuery } from "../hooks/useQuery";
 import { useStored } from "../hooks/useStored";
 import { timedKey, useTime } from "../hooks/useTime";
 import { assignColors, paletteColor } from "../lib/colors";
+import { withoutThreshold } from "../lib/correlate";
 import { formatCount, plural } from "../lib/format";
 import { totals, volumeBuckets } from "../lib/histogram";
 import {
@@ -25,7 +26,7 @@ import {
 } from "../lib/logql";
 import { alignMatrix, commonLabels, shortName } from "../lib/matrix";
 import { setParams, useParam } from "../lib/router";
-import { alignInterval, chooseStep, day, formatDateTime } from "../lib/time";
+import { alignInterval, chooseStep, day, formatDateTime, isRelative } from "../lib/time";
 
 const TimeChart = lazy(() => import("../components/TimeChart"));
 
@@ -87,7 +88,7 @@ export default function LogsPage() {
       )}
       <div className={browser === "open" ? "with-side" : "without-side"}>
         {browser === "open" && <LabelBrowser onPick={(label, value) => run(addStreamMatcher(query, label, "=", value))} />}
-        {isMetricQuery(query) ? <MetricResult query={query} onLines={run} /> : <Lines query={query} onQuery={run} />}
+        {isMetricQuery(query) ? <MetricResult query={query} onQuery={run} /> : <Lines query={query} onQuery={run} />}
       </div>
     </div>
   );
@@ -106,6 +107,7 @@ function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => 
   const older = useOlderLines(query, first.data);
   const rows = older.rows;
 
+  const live = time.refresh !== "off";
   const colors = useMemo(() => assignColors(rows.map((row) => row.stream.service_name ?? "")), [rows]);
   const withDate = time.interval.to - time.interval.from > day;
   const keyOf = useCallback((row: LogRow) => row.key, []);
@@ -116,13 +118,13 @@ function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => 
       return next;
     });
   }, []);
-  const live = useRef({ query, onQuery });
+  const current = useRef({ query, onQuery });
   useEffect(() => {
-    live.current = { query, onQuery };
+    current.current = { query, onQuery };
   });
   const filter = useCallback((kind: FieldKind, name: string, value: string, match: "=" | "!=") => {
     const add = kind === "stream" ? addStreamMatcher : addFieldFilter;
-    live.current.onQuery(add(live.current.query, name, match, value));
+    current.current.onQuery(add(current.current.query, name, match, value));
   }, []);
 
   const onKey = (event: KeyboardEvent) => {
@@ -142,6 +144,16 @@ function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => 
         <span className="muted small">
           {first.data ? `${plural(rows.length, "line")}${older.done ? "" : ", newest first"}` : "Loading lines…"}
         </span>
+        <Button
+          small
+          icon="play"
+          aria-pressed={live}
+          title="New lines every two seconds"
+          disabled={!isRelative(time.range)}
+          onClick={() => time.setRefresh(live ? "off" : "2s")}
+        >
+          Live
+        </Button>
         <Button small icon="wrap" aria-pressed={wrap === "yes"} onClick={() => setWrap(wrap === "yes" ? "no" : "yes")}>
           Wrap
         </Button>
@@ -304,7 +316,7 @@ function Volume({ query }: { query: string }) {
 const maxSeries = 100;
 
 /** A LogQL query that counts is drawn, with a way to the lines behind it. */
-function MetricResult({ query, onLines }: { query: string; onLines: (query: string) => void }) {
+function MetricResult({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
   const time = useTime();
   const step = chooseStep(time.interval, 240);
   const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
@@ -340,7 +352,7 @@ function MetricResult({ query, onLines }: { query: string; onLines: (query: stri
       title={answer.data ? plural(lines.length, "series", "series") : "Graph"}
       actions={
         behind && (
-          <Button small icon="logs" onClick={() => onLines(behind)}>
+          <Button small icon="logs" onClick={() => onQuery(behind)}>
             Show the lines behind it
           </Button>
         )
@@ -354,7 +366,13 @@ function MetricResult({ query, onLines }: { query: string; onLines: (query: stri
         </div>
       )}
       {!answer.data && answer.loading && <Skeleton rows={8} />}
-      {answer.data && lines.length === 0 && <Empty icon="logs" title="Nothing to count in this time range" />}
+      {answer.data && lines.length === 0 && (
+        <Empty icon="logs" title="Nothing to count in this time range">
+          {withoutThreshold(query) !== query && (
+            <Button onClick={() => onQuery(withoutThreshold(query))}>Show the value without the threshold</Button>
+          )}
+        </Empty>
+      )}
       {lines.length > 0 && (
         <>
           <div className="pad chart-pad">

@@ -154,7 +154,7 @@ function ScheduleView({
               </span>
             ))}
           </div>
-          <ShiftTable list={list.slice(0, 12)} colors={colors} nameOf={nameOf} now={time.now} />
+          <ShiftTable list={list.slice(0, 12)} to={to} colors={colors} nameOf={nameOf} now={time.now} />
           {list.length > 12 && <p className="pad faint small">and {list.length - 12} more shifts in these {days} days</p>}
         </>
       )}
@@ -162,7 +162,7 @@ function ScheduleView({
   );
 }
 
-function ShiftTable({ list, colors, nameOf, now }: { list: Shift[]; colors: Map<string, string>; nameOf: (id: string) => string; now: number }) {
+function ShiftTable({ list, to, colors, nameOf, now }: { list: Shift[]; to: number; colors: Map<string, string>; nameOf: (id: string) => string; now: number }) {
   return (
     <div className="table-scroll">
       <table>
@@ -177,8 +177,11 @@ function ShiftTable({ list, colors, nameOf, now }: { list: Shift[]; colors: Map<
                 </span>
               </td>
               <td className="mono nowrap">{formatDateTime(shift.start).slice(0, 16)}</td>
-              <td className="mono nowrap muted">{formatDateTime(shift.end).slice(0, 16)}</td>
-              <td className="muted">{formatDuration(shift.end - shift.start)}</td>
+              <td className="mono nowrap muted">
+                {formatDateTime(shift.end).slice(0, 16)}
+                {shift.end >= to && " or later"}
+              </td>
+              <td className="muted">{shift.end < to && formatDuration(shift.end - shift.start)}</td>
               <td className="muted">{shift.override ? <Tag tone="info">override</Tag> : shift.layer}</td>
             </tr>
           ))}
