@@ -295,3 +295,42 @@ func BenchmarkQuery(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkLookup(b *testing.B) {
+	o := benchOptions(vfs.OS{}, b.TempDir())
+	o.Columns[bTrace].Indexed = true
+	db, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	ctx := context.Background()
+	for i, p := range benchPayloads(400) {
+		if _, err := db.Append(ctx, "t", p); err != nil {
+			b.Fatal(err)
+		}
+		if i%40 == 39 { // ten parts
+			if err := db.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	rows, _, err := db.Select(ctx, SelectQuery{
+		Query: Query{Tenant: "t", From: math.MinInt64, To: math.MaxInt64, Filter: Exists{Ref: RowRef("trace_id")}}, Limit: 500,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, size, total := db.partTotals()
+	begin, n := cpu(), 0
+	for b.Loop() {
+		id, _ := rows[n%len(rows)].Field("trace_id")
+		found, _, err := db.Lookup(ctx, LookupQuery{Tenant: "t", Column: "trace_id", ID: []byte(id.Str()), From: math.MinInt64, To: math.MaxInt64})
+		if err != nil || len(found) != 1 {
+			b.Fatal(len(found), err)
+		}
+		n++
+	}
+	b.ReportMetric(float64(cpu()-begin)/float64(n)/1000, "cpu-us/lookup")
+	b.ReportMetric(float64(size)/float64(total), "diskB/row")
+}
