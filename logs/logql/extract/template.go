@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"text/template/parse"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -16,8 +17,11 @@ import (
 	"github.com/grafana/regexp"
 )
 
-// maxTemplateOutput bounds what one execution of a template may write.
-const maxTemplateOutput = 1 << 20
+// Bounds on one execution of a template.
+const (
+	maxTemplateOutput = 1 << 20 // bytes written
+	maxTemplateRounds = 100_000 // of all its loops together
+)
 
 // Template is the text of line_format and label_format. It is not safe for
 // concurrent use; parse one per goroutine.
@@ -26,6 +30,8 @@ type Template struct {
 	line string
 	time int64
 	out  limitedBuilder
+
+	rounds int
 }
 
 // ParseTemplate reads a template.
@@ -34,14 +40,59 @@ func ParseTemplate(text string) (*Template, error) {
 	fns := functions()
 	fns["__line__"] = func() string { return t.line }
 	fns["__timestamp__"] = func() time.Time { return time.Unix(0, t.time).UTC() }
-	var err error
-	t.tmpl, err = template.New("template").Option("missingkey=zero").Funcs(fns).Parse(text)
-	return t, err
+	fns[tickFunction] = t.tick
+	tmpl, err := template.New("template").Option("missingkey=zero").Funcs(fns).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	tick, err := template.New("tick").Funcs(fns).Parse("{{" + tickFunction + "}}")
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range tmpl.Templates() {
+		if part.Tree != nil {
+			countRounds(part.Root, tick.Root.Nodes[0])
+		}
+	}
+	t.tmpl = tmpl
+	return t, nil
+}
+
+// tickFunction is called by every round of every loop: a template can count to
+// any number, and nothing else would stop it.
+const tickFunction = "__round__"
+
+func (t *Template) tick() (string, error) {
+	if t.rounds++; t.rounds > maxTemplateRounds {
+		return "", fmt.Errorf("template loops more than %d times", maxTemplateRounds)
+	}
+	return "", nil
+}
+
+// countRounds puts a call of tick at the head of every loop's body.
+func countRounds(list *parse.ListNode, tick parse.Node) {
+	if list == nil {
+		return
+	}
+	for _, n := range list.Nodes {
+		switch n := n.(type) {
+		case *parse.RangeNode:
+			countRounds(n.List, tick)
+			countRounds(n.ElseList, tick)
+			n.List.Nodes = append([]parse.Node{tick}, n.List.Nodes...)
+		case *parse.IfNode:
+			countRounds(n.List, tick)
+			countRounds(n.ElseList, tick)
+		case *parse.WithNode:
+			countRounds(n.List, tick)
+			countRounds(n.ElseList, tick)
+		}
+	}
 }
 
 // Execute writes the template for an entry.
 func (t *Template) Execute(labels map[string]string, line string, timestamp int64) (string, error) {
-	t.line, t.time = line, timestamp
+	t.line, t.time, t.rounds = line, timestamp, 0
 	t.out.b.Reset()
 	if err := t.tmpl.Execute(&t.out, labels); err != nil {
 		return "", err
