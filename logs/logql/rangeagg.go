@@ -149,11 +149,16 @@ func (ev *evaluation) countByStore(ctx context.Context, q logs.Query, spec *rang
 	by := slices.Clone(spec.by)
 	slices.Sort(by)
 	by = slices.Compact(by)
+	// The store's rows are dense: series times buckets are bounded, too.
+	maxGroups := max(1, min(ev.engine.limits.MaxInnerSeries, ev.engine.limits.MaxPoints/int(w.buckets())))
 	groups, stats, err := ev.engine.querier.Count(ctx, logs.CountQuery{
 		Query: q, By: by, Start: w.origin, Width: w.width, Buckets: int(w.buckets()), Bytes: bytes,
-		MaxGroups: ev.engine.limits.MaxInnerSeries,
+		MaxGroups: maxGroups,
 	})
 	ev.stats.Add(stats)
+	if fault.KindOf(err) == fault.Unprocessable {
+		return nil, fault.Invalidf("maximum of series (%d) reached for a single query; consider aggregating by fewer labels", maxGroups)
+	}
 	if err != nil {
 		return nil, err
 	}

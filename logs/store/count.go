@@ -58,6 +58,7 @@ type countWorker struct {
 	texts   []string          // code to value
 	pairs   []map[uint64]uint32
 	prefix  [][]uint64  // per level, number to pair
+	small   [][]uint32  // per level, number plus one of pairs of small numbers
 	index   []int32     // number of all values to group, -1 for none
 	groups  [][]float64 // counts by bucket
 	groupOf []uint32    // group to number
@@ -71,6 +72,7 @@ func newCountWorker(q *logs.CountQuery) *countWorker {
 	w := &countWorker{q: q, reader: newReader(), codes: map[string]uint32{"": 0}, texts: []string{""}}
 	w.pairs = make([]map[uint64]uint32, len(q.By))
 	w.prefix = make([][]uint64, len(q.By))
+	w.small = make([][]uint32, len(q.By))
 	for i := range w.pairs {
 		w.pairs[i] = map[uint64]uint32{}
 	}
@@ -88,7 +90,29 @@ func (w *countWorker) intern(value []byte) uint32 {
 	return code
 }
 
+// Pairs of a number and a code below these bounds are looked up without a map.
+const (
+	smallNumbers  = 256
+	smallCodeBits = 10
+)
+
 func (w *countWorker) combine(level int, so, code uint32) uint32 {
+	if so >= smallNumbers || code >= 1<<smallCodeBits {
+		return w.number(level, so, code)
+	}
+	at := int(so<<smallCodeBits | code)
+	if at >= len(w.small[level]) {
+		w.small[level] = append(w.small[level], make([]uint32, at+1-len(w.small[level]))...)
+	}
+	if known := w.small[level][at]; known > 0 {
+		return known - 1
+	}
+	number := w.number(level, so, code)
+	w.small[level][at] = number + 1
+	return number
+}
+
+func (w *countWorker) number(level int, so, code uint32) uint32 {
 	pair := uint64(so)<<32 | uint64(code)
 	number, ok := w.pairs[level][pair]
 	if !ok {
@@ -156,6 +180,7 @@ func (w *countWorker) Block(b *columnar.Block) error {
 	}
 	var counts []float64
 	lastNumber := uint32(0)
+	bucket, from, to := 0, int64(0), int64(-1) // the bucket covers (from, to]
 	for i, t := range b.Times() {
 		if counts == nil || w.row[i] != lastNumber {
 			var err error
@@ -164,9 +189,10 @@ func (w *countWorker) Block(b *columnar.Block) error {
 			}
 			lastNumber = w.row[i]
 		}
-		bucket := 0
-		if w.q.Buckets > 1 {
+		if t > to || t <= from {
 			bucket = int((t - w.q.Start - 1) / w.q.Width)
+			from = w.q.Start + int64(bucket)*w.q.Width
+			to = from + w.q.Width
 		}
 		if !w.q.Bytes {
 			counts[bucket]++
