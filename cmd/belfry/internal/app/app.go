@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +79,8 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	if err := a.stack.Start(ctx); err != nil {
 		return err
 	}
+	// Starting needs memory that running does not.
+	debug.FreeOSMemory()
 	a.ready.Store(true)
 	a.logger.Info("ready", "version", a.opts.Version, "address", a.web.addr().String(), "data", a.cfg.DataDir,
 		"took", time.Since(a.started).Round(time.Millisecond).String())

@@ -91,7 +91,7 @@ func ParseConfig(name string, content []byte) (*Config, error) {
 	err := config.Decode(name, content, c,
 		config.Check{Path: "collector", Run: c.checkCollector},
 		config.Check{Run: func() error { return c.scrape().Validate() }},
-		config.Check{Run: c.checkPeople},
+		config.Check{Run: func() error { return c.checkPeople(name, content) }},
 	)
 	am, amErr := router.Load(name, content, c.Alertmanager)
 	c.alertmanager = am
@@ -122,9 +122,15 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// checkPeople reports policies that lead nowhere.
-func (c *Config) checkPeople() error {
-	return escalation.Check(c.OnCall, c.Escalation, c.Notify, nil)
+// checkPeople reports policies that lead nowhere or start nowhere.
+func (c *Config) checkPeople(name string, content []byte) error {
+	var receivers []string // unknown while the alertmanager section has faults of its own
+	if am, err := router.Load(name, content, c.Alertmanager); err == nil {
+		for _, r := range am.Receivers {
+			receivers = append(receivers, r.Name)
+		}
+	}
+	return escalation.Check(c.OnCall, c.Escalation, c.Notify, receivers)
 }
 
 func (c *Config) checkCollector() error {

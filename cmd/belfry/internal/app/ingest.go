@@ -33,7 +33,8 @@ func (a *App) openIngest(ctx context.Context) (*ingest, error) {
 	}
 	if in.scraper, err = scraper.New(scraper.Options{
 		Config: a.cfg.scrape(), Dir: a.cfg.dir, Appendable: a.stores.metrics,
-		Logger: a.logger.With("component", "scraper"), Registerer: a.registry,
+		StartTimestamps: a.cfg.Metrics.StartTimestamps,
+		Logger:          a.logger.With("component", "scraper"), Registerer: a.registry,
 	}); err != nil {
 		return nil, fmt.Errorf("scraper: %w", err)
 	}

@@ -87,6 +87,7 @@ func (a *App) apply(cfg *Config) error {
 	}
 	a.logger.SetLevel(cfg.Telemetry.LogLevel)
 	return errors.Join(
+		part("metrics", a.stores.metrics.Reload(ctx, cfg.Metrics)),
 		part("escalation", a.alerting.escalation.Apply(cfg.settings())),
 		part("alertmanager", a.alerting.router.Reload(cfg.alertmanager)),
 		part("rules", a.alerting.rules.Reload(cfg.resolvedRules())),

@@ -51,8 +51,13 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 		Appendable: s.metrics, Config: a.cfg.Metrics.OTLP, LookbackDelta: time.Duration(a.cfg.Metrics.Query.LookbackDelta),
 		Logger: metricsLog, Registerer: a.registry,
 	})
-	s.apiEngine = query.NewEngine(query.Options{Name: "api", Config: a.cfg.Metrics.Query, Logger: metricsLog, Registerer: a.registry})
-	s.ruleEngine = query.NewEngine(query.Options{Name: "rules", Config: a.cfg.Metrics.Query, Logger: metricsLog, Registerer: a.registry})
+	engine := query.Options{
+		Config: a.cfg.Metrics.Query, StartTimestamps: a.cfg.Metrics.StartTimestamps, Logger: metricsLog, Registerer: a.registry,
+	}
+	engine.Name = "api"
+	s.apiEngine = query.NewEngine(engine)
+	engine.Name = "rules"
+	s.ruleEngine = query.NewEngine(engine)
 
 	if s.logs, err = logstore.Open(logstore.Options{
 		Dir: a.dir("logs"), Config: a.cfg.Logs, Logger: a.logger.With("component", "logs"), Registerer: a.registry,

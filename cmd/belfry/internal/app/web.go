@@ -81,8 +81,8 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 	h := a.api("prometheus", metricapi.New(metricapi.Options{
 		Store: a.stores.metrics, Engine: a.stores.apiEngine, Config: a.cfg.Metrics,
 		Admin:   func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
-		Rules:   func(context.Context) metricapi.Rules { return a.alerting.rules },
-		Targets: func(context.Context) metricapi.Targets { return a.ingest.scraper },
+		Rules:   a.rulesOf,
+		Targets: a.targetsOf,
 		RemoteWrite: remotewrite.New(remotewrite.Options{
 			Store: a.stores.metrics, Config: a.cfg.Metrics.RemoteWrite, Logger: log, Registerer: a.registry,
 		}),
@@ -91,7 +91,8 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 		Revision:    a.opts.Revision,
 		ExternalURL: a.cfg.externalURL(),
 		StartTime:   a.started,
-		EnableAdmin: true,
+		EnableAdmin: a.cfg.Metrics.AdminAPI,
+		Prometheus:  a.ingest.scraper.Prometheus,
 		Logger:      log,
 		Registerer:  a.registry,
 		Gatherer:    a.registry,
@@ -99,6 +100,22 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 	mux.Handle("/api/v1/", h)
 	mux.Handle("/federate", h)
 	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))
+}
+
+// rulesOf returns the rules of the tenant in ctx: they all run for one tenant.
+func (a *App) rulesOf(ctx context.Context) metricapi.Rules {
+	if tenant.ID(ctx) != tenant.Default {
+		return nil
+	}
+	return a.alerting.rules
+}
+
+// targetsOf returns the scrape targets of the tenant in ctx.
+func (a *App) targetsOf(ctx context.Context) metricapi.Targets {
+	if tenant.ID(ctx) != a.ingest.scraper.Tenant() {
+		return nil
+	}
+	return a.ingest.scraper
 }
 
 func (a *App) routeLogs(mux *http.ServeMux) {
