@@ -249,6 +249,26 @@ export const steps = [
     },
   ],
   [
+    "logs: live lines come by themselves, until switched off",
+    async ({ base, page }) => {
+      await page.goto(`${base}/logs?from=now-5m&to=now`);
+      const newest = () => page.locator(".log-time").first().evaluate((time) => time.dateTime);
+      await page.locator(".log-row").first().waitFor();
+      await page.getByRole("button", { name: "Live" }).click();
+      const before = await newest();
+      await until("a newer line", async () => (await newest()) > before, 30_000);
+      await page.getByRole("button", { name: "Live" }).click();
+      await page.waitForURL((url) => url.searchParams.get("refresh") === "off");
+      await page.locator("main").focus();
+      await page.keyboard.press("j");
+      await page.keyboard.press("j");
+      await page.locator(".log-row.active").waitFor();
+      await page.keyboard.press("Enter");
+      await page.locator(".log-row.active.open").waitFor();
+      await noErrors(page);
+    },
+  ],
+  [
     "logs: older lines are loaded when scrolled to",
     async ({ base, page, api }) => {
       const total = (await api.lines("{}", 1200)).length;

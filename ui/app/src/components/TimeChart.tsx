@@ -128,7 +128,7 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
         },
         scales: { x: { time: true }, y: { range: valueRange } },
         axes: [
-          { ...axis, space: 80, values: timeLabels },
+          { ...axis, space: 80, size: 32, values: timeLabels },
           {
             ...axis,
             values: (_plot, values) => values.map((value) => live.current.format(value)),

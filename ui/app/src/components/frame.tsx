@@ -101,6 +101,13 @@ export function Frame({ children }: { children: ReactNode }) {
         case "?":
           setPalette(true);
           break;
+        case "j":
+        case "k": {
+          // The page's list takes the keys from here on.
+          const list = document.querySelector<HTMLElement>("main .virtual");
+          if (list && !list.contains(document.activeElement)) list.focus();
+          break;
+        }
       }
     };
     document.addEventListener("keydown", onKey);

@@ -333,7 +333,7 @@ function InstantTable({ expressions }: { expressions: string[] }) {
           <table>
             <thead>
               <tr>
-                {expressions.length > 1 && <th>Query</th>}
+                {expressions.length > 1 && <th className="narrow">Query</th>}
                 <th>Series</th>
                 <th className="num">
                   <button type="button" onClick={() => setDescending(descending === null ? true : !descending)}>

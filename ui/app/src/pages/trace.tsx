@@ -332,7 +332,7 @@ function SpanRow({ row, color, collapsed, selected, dimmed, marks, left, width, 
           <>
             <span
               className={span.error ? "wf-bar error" : "wf-bar"}
-              style={{ left: `${start}%`, width: `max(2px, ${Math.max(0, end - start)}%)`, background: color }}
+              style={{ left: `min(${start}%, calc(100% - 3px))`, width: `max(2px, ${Math.max(0, end - start)}%)`, background: color }}
             />
             <span
               className={`wf-label ${place}`}
