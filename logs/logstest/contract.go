@@ -205,6 +205,14 @@ func testModel(t *testing.T, s logs.Store) {
 		require.Empty(t, collect(t, s, forward(q)), "%v", l)
 	}
 
+	appendLogs(t, s, func(rl plog.ResourceLogs) {
+		rl.Resource().Attributes().PutStr("service.name", "structured")
+		rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetEmptyMap().PutStr("level", "ERROR")
+	})
+	got = collect(t, s, forward(query(t, `service_name="structured"`)))
+	require.Len(t, got, 1)
+	require.Equal(t, "error", logs.Lookup(got[0].Metadata, "detected_level"))
+
 	// A sender without a name has one all the same.
 	appendLogs(t, s, func(rl plog.ResourceLogs) {
 		rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty().Body().SetInt(5)

@@ -45,10 +45,27 @@ func Level(r *Record) string {
 			}
 		}
 	}
-	if r.Body.Kind != otlpwire.KindString {
-		return LevelUnknown
+	switch r.Body.Kind {
+	case otlpwire.KindString:
+		return levelInText(r.Body.Raw)
+	case otlpwire.KindMap:
+		return levelInMap(&r.Body)
 	}
-	return levelInText(r.Body.Raw)
+	return LevelUnknown
+}
+
+func levelInMap(body *otlpwire.AnyValue) string {
+	level := LevelUnknown
+	// A malformed body is found, and refused, by whoever reads all of it.
+	_ = body.Entries(func(key []byte, v otlpwire.AnyValue) error {
+		if level == LevelUnknown && v.Kind == otlpwire.KindString && isLevelKey(key) {
+			if l := levelOf(v.Raw); l != "" {
+				level = l
+			}
+		}
+		return nil
+	})
+	return level
 }
 
 func isLevelKey(key []byte) bool {
