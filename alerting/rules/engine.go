@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -395,11 +396,23 @@ func (e *Engine) outgoing(t Type, expr string, a *promrules.Alert) *alert.Alert 
 	}
 	return &alert.Alert{Alert: model.Alert{
 		Labels:       labelSet(a.Labels),
-		Annotations:  labelSet(a.Annotations),
+		Annotations:  withValue(labelSet(a.Annotations), a.Value),
 		StartsAt:     a.FiredAt,
 		EndsAt:       ends,
 		GeneratorURL: strings.TrimSuffix(e.opts.ExternalURL.String(), "/") + e.opts.LinkTo(t, expr),
 	}}
+}
+
+// ValueAnnotation holds what an alert's expression evaluated to, so that who is
+// told, and the timeline of the incident, can say it. A rule's own annotation of
+// that name stays.
+const ValueAnnotation = "value"
+
+func withValue(annotations model.LabelSet, value float64) model.LabelSet {
+	if _, own := annotations[ValueAnnotation]; !own {
+		annotations[ValueAnnotation] = model.LabelValue(strconv.FormatFloat(value, 'g', 6, 64))
+	}
+	return annotations
 }
 
 func defaultLink(t Type, expr string) string {

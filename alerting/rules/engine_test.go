@@ -251,6 +251,7 @@ func TestThreeSignals(t *testing.T) {
 		require.NotNil(t, m)
 		require.Equal(t, model.LabelSet{"alertname": "ManyErrors", "job": "shop", "severity": "page"}, m.Labels)
 		require.Equal(t, "shop has 50 errors, up 0", string(m.Annotations["summary"]))
+		require.Equal(t, "50", string(m.Annotations[ValueAnnotation]))
 		require.False(t, m.Resolved())
 		require.Equal(t, "http://belfry.test/graph?g0.expr=job%3Aerrors%3Asum+%3E+10&g0.tab=1", m.GeneratorURL)
 
@@ -370,7 +371,7 @@ func TestKeepFiringForSurvivesRestart(t *testing.T) {
 		again := b.last("A")
 		require.NotNil(t, again, "the router hears of it before the first evaluation")
 		require.Equal(t, model.LabelSet{"alertname": "A", "app": "x", "severity": "page"}, again.Labels)
-		require.Equal(t, model.LabelSet{"v": "4"}, again.Annotations)
+		require.Equal(t, model.LabelSet{"v": "4", "value": "4"}, again.Annotations)
 		require.True(t, again.StartsAt.Equal(started))
 		require.False(t, again.Resolved())
 		pass(150 * time.Second)
