@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"belfry/internal/tenant"
 	"belfry/traces"
@@ -76,4 +78,39 @@ func get(t *testing.T, h http.Handler, b tracestest.Block) (string, error) {
 	var out bytes.Buffer
 	require.NoError(t, json.Indent(&out, rec.Body.Bytes(), "", " "))
 	return answer + out.String(), nil
+}
+
+// TestTraceAsProtobuf reads both versions' answers as their clients do.
+func TestTraceAsProtobuf(t *testing.T) {
+	store := tracestest.NewMemory()
+	spans := tracestest.NewRandom(1).Spans(20)
+	for i := range spans {
+		spans[i].TraceID = spans[0].TraceID
+	}
+	_, err := store.Append(t.Context(), tenant.Default, traces.AppendTracesData(nil, spans))
+	require.NoError(t, err)
+	h := api.NewTempo(api.Options{Store: store, MaxTraceSpans: 15})
+	read := func(path string) (*httptest.ResponseRecorder, []byte) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path+spans[0].TraceID.String(), nil)
+		r.Header.Set("Accept", "application/protobuf")
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		require.Equal(t, http.StatusOK, rec.Code)
+		require.Equal(t, "spans", rec.Header().Get(api.CutHeader))
+		return rec, rec.Body.Bytes()
+	}
+	_, body := read("/api/traces/")
+	got, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(body)
+	require.NoError(t, err)
+	require.Equal(t, 15, got.SpanCount())
+
+	_, body = read("/api/v2/traces/")
+	number, kind, n := protowire.ConsumeTag(body)
+	require.EqualValues(t, 1, number)
+	require.Equal(t, protowire.BytesType, kind)
+	trace, m := protowire.ConsumeBytes(body[n:])
+	require.Positive(t, m)
+	got, err = (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(trace)
+	require.NoError(t, err)
+	require.Equal(t, 15, got.SpanCount())
 }

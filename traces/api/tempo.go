@@ -15,6 +15,16 @@ import (
 // go on with, if there is more; give it back as the parameter "after".
 const NextHeader = "X-Belfry-Next"
 
+// CutHeader is the response header that says which bound ended a query before it
+// had seen everything.
+const CutHeader = "X-Belfry-Cut"
+
+func tellCut(w http.ResponseWriter, s traces.Stats) {
+	if s.Cut != "" {
+		w.Header().Set(CutHeader, s.Cut)
+	}
+}
+
 const (
 	mediaProtobuf = "application/protobuf"
 	mediaJSON     = "application/json"
@@ -52,11 +62,12 @@ func (t *tempo) buildInfo(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// findTrace reads the trace that a request's path names.
-func (t *tempo) findTrace(r *http.Request) (*traces.Tree, error) {
+// findTrace reads the trace that a request's path names; cut says that it has
+// more spans than that.
+func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.Tree, cut bool, err error) {
 	id, err := traces.ParseTraceID(r.PathValue("id"))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	p := paramsOf(r)
 	q := traces.TraceQuery{ID: id, MaxSpans: t.MaxTraceSpans}
@@ -64,28 +75,29 @@ func (t *tempo) findTrace(r *http.Request) (*traces.Tree, error) {
 		q.From, q.To = p.instant("start", 1e9, 0), p.instant("end", 1e9, 0)
 	}
 	if p.err != nil {
-		return nil, p.err
+		return nil, false, p.err
 	}
 	trace, err := t.Store.Trace(r.Context(), tenant.ID(r.Context()), q)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	tree := traces.NewTree(trace.Spans)
+	tellCut(w, trace.Stats)
+	tree = traces.NewTree(trace.Spans)
 	if filter := p.text("q"); filter != "" && len(tree.Spans) > 0 {
 		kept, err := traceql.FilterTree(tree, filter, p.text("keep_hierarchy") != "false")
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		tree = kept
 	}
 	if len(tree.Spans) == 0 {
-		return nil, fault.NotFoundf("trace %s not found", id)
+		return nil, false, fault.NotFoundf("trace %s not found", id)
 	}
-	return tree, nil
+	return tree, trace.Stats.Cut != "", nil
 }
 
 func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
-	tree, err := t.findTrace(r)
+	tree, _, err := t.findTrace(w, r)
 	if err != nil {
 		return err
 	}
@@ -102,25 +114,34 @@ func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// traceV2 answers with a message whose field 1 is the trace.
+const partialMessage = "the trace has more spans than can be returned"
+
+// traceV2 answers with a message of the trace (field 1), and whether that is all
+// of it (3, with 4 saying why not).
 func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
-	tree, err := t.findTrace(r)
+	tree, cut, err := t.findTrace(w, r)
 	if err != nil {
 		return err
 	}
 	if accepts(r, mediaProtobuf) {
 		w.Header().Set("Content-Type", mediaProtobuf)
 		body := protowire.AppendTag(nil, 1, protowire.BytesType)
-		_, _ = w.Write(protowire.AppendBytes(body, traces.AppendTracesData(nil, tree.Spans)))
+		body = protowire.AppendBytes(body, traces.AppendTracesData(nil, tree.Spans))
+		if cut {
+			body = protowire.AppendVarint(protowire.AppendTag(body, 3, protowire.VarintType), 1)
+			body = protowire.AppendString(protowire.AppendTag(body, 4, protowire.BytesType), partialMessage)
+		}
+		_, _ = w.Write(body)
 		return nil
 	}
 	resourceSpans, err := traceJSON(tree.Spans)
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"trace":   map[string]any{"resourceSpans": resourceSpans},
-		"metrics": map[string]any{},
-	})
+	answer := map[string]any{"trace": map[string]any{"resourceSpans": resourceSpans}, "metrics": map[string]any{}}
+	if cut {
+		answer["status"], answer["message"] = "PARTIAL", partialMessage
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }

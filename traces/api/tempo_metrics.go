@@ -98,6 +98,7 @@ func (t *tempo) queryRange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	tellCut(w, result.Stats)
 	series := make([]rangeSeries, 0, len(result.Series))
 	for _, s := range result.Series {
 		series = append(series, rangeSeriesOf(s))
@@ -134,6 +135,7 @@ func (t *tempo) queryInstant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	tellCut(w, result.Stats)
 	series := make([]instantSeries, 0, len(result.Series))
 	for _, s := range result.Series {
 		if len(s.Points) > 0 {

@@ -93,6 +93,7 @@ func (t *tempo) search(w http.ResponseWriter, r *http.Request) error {
 	if result.Next != nil {
 		w.Header().Set(NextHeader, result.Next.String())
 	}
+	tellCut(w, result.Stats)
 	answer := searchAnswer{Traces: make([]traceAnswer, 0, len(result.Traces)), Metrics: metricsOf(result.Stats)}
 	answer.Metrics.InspectedTraces = result.Inspected
 	for i := range result.Traces {

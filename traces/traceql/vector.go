@@ -13,7 +13,8 @@ import (
 
 // Vector evaluates a metrics query over the spans that started in the lookback
 // before t, as one step, for a rule. A result that a bound cut short is an error:
-// an alert must not rest on a part of the data.
+// an alert must not rest on a part of the data. A query can ask for a lookback of
+// its own: { status = error } | rate() with (lookback=5m).
 //
 // Label names become those that the other signals use: the scope is dropped, and
 // what Prometheus names cannot hold becomes "_" (resource.service.name is
@@ -22,6 +23,11 @@ func (e *Engine) Vector(ctx context.Context, tenant, query string, t time.Time, 
 	q, err := Parse(query)
 	if err != nil {
 		return nil, err
+	}
+	for _, h := range q.Hints {
+		if h.Name == "lookback" && h.Value.Type == TypeDuration && h.Value.Value.Int() > 0 {
+			lookback = time.Duration(h.Value.Value.Int())
+		}
 	}
 	result, err := e.Range(ctx, tenant, RangeRequest{Query: q, From: t.Add(-lookback).UnixNano(), To: t.UnixNano()})
 	if err != nil {
