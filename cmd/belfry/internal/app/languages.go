@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -42,15 +41,12 @@ func checkLanguages() map[rules.Type]rules.Language {
 type logLanguage struct{ engine *logql.Engine }
 
 func (logLanguage) Validate(expr string) error {
-	e, err := syntax.Parse(expr)
-	if err != nil {
-		return err
-	}
-	if _, isLogs := e.(*syntax.LogExpr); isLogs {
-		return errors.New("the expression selects log lines; a rule needs a number, as count_over_time gives")
-	}
-	return nil
+	_, err := syntax.ParseSample(expr)
+	return err
 }
+
+// Operand implements rules.Thresholder.
+func (logLanguage) Operand(expr string) (string, bool) { return syntax.Threshold(expr) }
 
 func (l logLanguage) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
 	return l.engine.Vector(ctx, tenant.ID(ctx), expr, at)

@@ -124,6 +124,9 @@ func (a *App) routeLogs(mux *http.ServeMux) {
 		Version: a.opts.Version, Logger: a.logger.With("component", "logs"),
 	}).Handler())
 	mux.Handle("/loki/", h)
+	mux.Handle("/elasticsearch/", http.StripPrefix("/elasticsearch", a.api("elasticsearch", logapi.NewElasticsearch(logapi.ElasticsearchOptions{
+		Store: a.stores.logs, MaxBulkBytes: int64(a.cfg.Server.MaxRequestSize), Logger: a.logger.With("component", "logs"),
+	}).Handler())))
 	mux.Handle("/api/prom/push", h)
 }
 
