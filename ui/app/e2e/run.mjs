@@ -57,7 +57,8 @@ const world = {
 let failed = 0;
 const began = Date.now();
 const only = process.env.E2E_ONLY ? new RegExp(`data is there|${process.env.E2E_ONLY}`) : /^/;
-for (const [name, run] of steps.filter(([name]) => only.test(name))) {
+const chosen = steps.filter(([name]) => only.test(name));
+for (const [name, run] of chosen) {
   const start = Date.now();
   expected = [];
   complaints.length = 0;
@@ -81,5 +82,5 @@ for (const [name, run] of steps.filter(([name]) => only.test(name))) {
   }
 }
 await close();
-process.stdout.write(`${steps.length - failed} of ${steps.length} steps passed in ${Math.round((Date.now() - began) / 1000)} s; pictures in ${out}\n`);
+process.stdout.write(`${chosen.length - failed} of ${chosen.length} steps passed in ${Math.round((Date.now() - began) / 1000)} s; pictures in ${out}\n`);
 process.exit(failed === 0 ? 0 : 1);

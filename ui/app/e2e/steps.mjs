@@ -141,13 +141,40 @@ export const steps = [
       const { from, to } = Object.fromEntries(new URL(page.url()).searchParams);
       const minutes = (Number(to) - Number(from)) / 60_000;
       assert.ok(minutes > 10 && minutes < 14, `0.4 of 30 minutes are not ${minutes}`);
-      await page.goBack();
+    },
+  ],
+  [
+    "metrics: an exemplar leads to its trace",
+    async ({ base, page, shot }) => {
+      const query = "histogram_quantile(0.99, sum by (le) (rate(http_server_request_duration_seconds_bucket[1m])))";
+      await page.goto(`${base}/explore/metrics?from=now-5m&to=now&expr=${encodeURIComponent(query)}`);
       await page.locator(".chart canvas").waitFor();
+      const area = await page.locator(".chart .u-over").boundingBox();
+      assert.ok(area);
+      const mark = page.locator(".chart-tooltip-point");
+      const search = async () => {
+        // Marks are pixels of a canvas: sweep the mouse over it until one answers.
+        for (let y = 0.98; y > 0; y -= 0.03) {
+          for (let x = 0.995; x > 0.4; x -= 0.01) {
+            await page.mouse.move(area.x + area.width * x, area.y + area.height * y);
+            if ((await mark.count()) > 0) return true;
+          }
+        }
+        return false;
+      };
+      assert.ok(await search(), "no exemplar under the mouse anywhere");
+      await shot("metrics-exemplar");
+      await page.mouse.down();
+      await page.mouse.up();
+      await page.waitForURL((url) => url.pathname.startsWith("/traces/"));
+      await page.locator(".wf-row").first().waitFor();
     },
   ],
   [
     "metrics: legend, table, second query, shared address",
-    async ({ page, shot }) => {
+    async ({ base, page, shot }) => {
+      const query = `sum by (service_name) (rate(${seen.metric}[1m]))`;
+      await page.goto(`${base}/explore/metrics?expr=${encodeURIComponent(query)}`);
       const first = page.locator(".legend-row").first();
       await first.locator('button[title="Hide"]').click();
       await page.locator(".legend-row.hidden").waitFor();
@@ -538,6 +565,20 @@ export const steps = [
       await page.getByLabel("To", { exact: true }).fill("2025-01-01 00:00:00");
       await waitText(page, ".form-fault", "The start is not before the end");
       await shot("time-range");
+    },
+  ],
+  [
+    "a refusal is told in the server's words and can be tried again",
+    async ({ base, page, expectFailure }) => {
+      expectFailure(/^\/loki\/api\/v1\/query_range$/);
+      const refuse = (route) => route.fulfill({ status: 429, contentType: "text/plain", body: "over the limit of this test" });
+      await page.route("**/loki/api/v1/query_range*", refuse);
+      await page.goto(`${base}/logs`);
+      await waitText(page, ".error-box", "over the limit of this test");
+      await page.unroute("**/loki/api/v1/query_range*", refuse);
+      await page.getByRole("button", { name: "Try again" }).first().click();
+      await page.locator(".log-row").first().waitFor();
+      await noErrors(page);
     },
   ],
   [

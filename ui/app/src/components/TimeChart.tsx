@@ -117,14 +117,6 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
         cursor: {
           drag: { x: true, y: false, setScale: false },
           points: { size: 7 },
-          bind: {
-            click: (self, _target, handler) => (event: MouseEvent) => {
-              const point = nearest(self);
-              if (point) live.current.onPoint?.(point);
-              else handler(event);
-              return null;
-            },
-          },
         },
         scales: { x: { time: true }, y: { range: valueRange } },
         axes: [
@@ -170,6 +162,8 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
                   ? []
                   : [{ name: one.name, color: one.color, value }];
               });
+              const point = nearest(self);
+              self.over.style.cursor = point ? "pointer" : "crosshair";
               // The lines nearest to the mouse come first when there are many.
               const at = self.posToVal(top, "y");
               if (rows.length > hoverRows) rows.sort((a, b) => Math.abs(a.value - at) - Math.abs(b.value - at));
@@ -180,7 +174,7 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
                 time: (self.data[0][idx] ?? 0) * 1000,
                 rows: kept,
                 more: rows.length - kept.length,
-                point: nearest(self),
+                point,
               });
             },
           ],
@@ -211,6 +205,10 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
       [data.xs, ...data.ys] as uPlot.AlignedData,
       element,
     );
+    plot.over.addEventListener("click", () => {
+      const point = nearest(plot);
+      if (point) live.current.onPoint?.(point);
+    });
     chart.current = plot;
     return () => {
       plot.destroy();

@@ -86,6 +86,8 @@ export function RefreshPicker() {
   );
 }
 
+const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+
 function RangeMenu({ onPick }: { onPick: (range: TimeRange) => void }) {
   const { interval, range } = useTime();
   const [from, setFrom] = useState(() => (range.from.startsWith("now") ? range.from : formatDateTime(interval.from)));
@@ -116,6 +118,7 @@ function RangeMenu({ onPick }: { onPick: (range: TimeRange) => void }) {
         <Button kind="primary" type="submit" disabled={fault !== ""}>
           Apply
         </Button>
+        <p className="faint small">Times are those of {timeZone}.</p>
       </form>
       <ul>
         {relativeRanges.map((choice) => (

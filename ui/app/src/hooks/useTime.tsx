@@ -29,9 +29,18 @@ export function TimeProvider({ children }: { children: ReactNode }) {
   const params = new URLSearchParams(search);
   const from = params.get("from") ?? defaultRange.from;
   const to = params.get("to") ?? defaultRange.to;
-  const page = matchRoute(usePath())?.page;
+  const path = usePath();
+  const page = matchRoute(path)?.page;
   const refresh = params.get("refresh") ?? (page && livePages.includes(page) ? "10s" : "off");
   const [clock, setClock] = useState(() => ({ tick: 0, now: Date.now() }));
+
+  // "Last 30 minutes" means those before the page was opened, not before an
+  // earlier one was.
+  const [seenPath, setSeenPath] = useState(path);
+  if (seenPath !== path) {
+    setSeenPath(path);
+    setClock(({ tick }) => ({ tick: tick + 1, now: Date.now() }));
+  }
 
   const refreshNow = useCallback(() => setClock(({ tick }) => ({ tick: tick + 1, now: Date.now() })), []);
 
