@@ -115,3 +115,23 @@ func TestOwnTelemetryIsFoundAsServiceBelfry(t *testing.T) {
 	s.eventually("own logs", nonEmpty("/loki/api/v1/query_range", "query", `{service_name="belfry"}`))
 	require.NoError(t, s.get("/metrics", nil, "format", "text"), "own metrics on /metrics")
 }
+
+func TestSpansBecomeMetrics(t *testing.T) {
+	s := newServer(t, "span_metrics: {interval: 1s}\n")
+	s.start()
+	require.NoError(t, s.grpcSender().sendSpans(t.Context(), 0, 100, time.Now().Add(-time.Second)))
+	s.eventually("calls counted in spans", func() error {
+		var answer struct {
+			Data struct {
+				Result []struct{ Value [2]any }
+			}
+		}
+		if err := s.get("/api/v1/query", &answer, "query", `sum(traces_spanmetrics_calls_total{service="e2e-grpc"})`); err != nil {
+			return err
+		}
+		if len(answer.Data.Result) != 1 || answer.Data.Result[0].Value[1] != "100" {
+			return fmt.Errorf("answer: %+v", answer)
+		}
+		return nil
+	})
+}

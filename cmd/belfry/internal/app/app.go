@@ -121,7 +121,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	// Sinks are below; what feeds them starts last and stops first.
 	a.alerting.addTo(&a.stack, a.fail)
 	a.web.addTo(&a.stack)
-	a.ingest.addTo(&a.stack)
+	a.ingest.addTo(&a.stack, a.fail)
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"belfry/internal/telemetry"
 	"belfry/internal/tenant"
 	logstore "belfry/logs/store"
+	"belfry/traces/spanmetrics"
 	tracestore "belfry/traces/store"
 	"belfry/tsdb"
 	"belfry/tsdb/scraper"
@@ -38,6 +39,10 @@ type Config struct {
 	Metrics tsdb.Config       `yaml:"metrics"`
 	Logs    logstore.Config   `yaml:"logs"`
 	Traces  tracestore.Config `yaml:"traces"`
+
+	// What is counted in spans as they arrive: rates, errors and durations of
+	// operations, and the calls between services.
+	SpanMetrics spanmetrics.Config `yaml:"span_metrics"`
 
 	// Other programs' languages, verbatim.
 	Collector         yaml.Node `yaml:"collector"`
@@ -69,17 +74,18 @@ const DefaultDataDir = "./belfry-data"
 // DefaultConfig is the configuration of an empty file.
 func DefaultConfig() *Config {
 	return &Config{
-		Server:     httpserver.DefaultConfig(),
-		DataDir:    DefaultDataDir,
-		Telemetry:  telemetry.DefaultConfig(),
-		Metrics:    tsdb.DefaultConfig(),
-		Logs:       logstore.DefaultConfig(),
-		Traces:     tracestore.DefaultConfig(),
-		Rules:      rules.DefaultConfig(),
-		Routing:    router.DefaultConfig(),
-		OnCall:     oncall.DefaultConfig(),
-		Escalation: escalation.DefaultConfig(),
-		Notify:     notify.DefaultConfig(),
+		Server:      httpserver.DefaultConfig(),
+		DataDir:     DefaultDataDir,
+		Telemetry:   telemetry.DefaultConfig(),
+		Metrics:     tsdb.DefaultConfig(),
+		Logs:        logstore.DefaultConfig(),
+		Traces:      tracestore.DefaultConfig(),
+		SpanMetrics: spanmetrics.DefaultConfig(),
+		Rules:       rules.DefaultConfig(),
+		Routing:     router.DefaultConfig(),
+		OnCall:      oncall.DefaultConfig(),
+		Escalation:  escalation.DefaultConfig(),
+		Notify:      notify.DefaultConfig(),
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"belfry/collector"
 	"belfry/internal/lifecycle"
 	"belfry/internal/telemetry"
+	"belfry/traces"
+	"belfry/traces/spanmetrics"
 	"belfry/tsdb/scraper"
 )
 
@@ -15,17 +17,29 @@ import (
 type ingest struct {
 	collector *collector.Collector
 	scraper   *scraper.Scraper
-	own       *telemetry.Exporter // nil if it is off
+	own       *telemetry.Exporter    // nil if it is off
+	spans     *spanmetrics.Processor // nil if it is off
 }
 
 func (a *App) openIngest(ctx context.Context) (*ingest, error) {
 	in := &ingest{}
+	var traceAppender traces.Appender = a.stores.traces
+	if a.cfg.SpanMetrics.Enabled {
+		var err error
+		if in.spans, err = spanmetrics.New(spanmetrics.Options{
+			Next: a.stores.traces, Sink: seriesSink{a.stores.metrics}, Config: a.cfg.SpanMetrics,
+			Logger: a.logger.With("component", "spanmetrics"), Registerer: a.registry,
+		}); err != nil {
+			return nil, fmt.Errorf("span metrics: %w", err)
+		}
+		traceAppender = in.spans
+	}
 	section, err := a.cfg.collectorMap()
 	if err != nil {
 		return nil, err
 	}
 	if in.collector, err = collector.New(ctx, collector.Settings{
-		Config: section, Logs: a.stores.logs, Traces: a.stores.traces, Metrics: a.stores.otlp,
+		Config: section, Logs: a.stores.logs, Traces: traceAppender, Metrics: a.stores.otlp,
 		MaxRequestSize: int64(a.cfg.Server.MaxRequestSize), Version: a.opts.Version,
 		Logger: a.logger.Logger, Registerer: a.registry, Fatal: a.fail,
 	}); err != nil {
@@ -52,7 +66,10 @@ func (a *App) openIngest(ctx context.Context) (*ingest, error) {
 // addTo puts the parts on the stack. Belfry's own telemetry stops after the
 // receivers, so that it can tell how they stopped, and before the collector's
 // pipelines, which it needs.
-func (in *ingest) addTo(stack *lifecycle.Stack) {
+func (in *ingest) addTo(stack *lifecycle.Stack, failed func(error)) {
+	if in.spans != nil {
+		stack.AddRun("span metrics", in.spans.Run, failed)
+	}
 	stack.Add(lifecycle.Component{Name: "collector", Start: in.collector.Start, Shutdown: in.collector.Shutdown})
 	if in.own != nil {
 		stack.Add(lifecycle.Component{Name: "own telemetry", Start: in.own.Start, Shutdown: in.own.Shutdown})
