@@ -334,3 +334,36 @@ func BenchmarkLookup(b *testing.B) {
 	b.ReportMetric(float64(cpu()-begin)/float64(n)/1000, "cpu-us/lookup")
 	b.ReportMetric(float64(size)/float64(total), "diskB/row")
 }
+
+// BenchmarkLookupManyParts looks up IDs that none of 100 parts has.
+func BenchmarkLookupManyParts(b *testing.B) {
+	o := benchOptions(vfs.OS{}, b.TempDir())
+	o.Columns[bTrace].Indexed = true
+	db, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	ctx := context.Background()
+	for i, p := range benchPayloads(400) {
+		if _, err := db.Append(ctx, "t", p); err != nil {
+			b.Fatal(err)
+		}
+		if i%4 == 3 {
+			if err := db.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	absent := make([]byte, 16)
+	begin, n := cpu(), 0
+	for b.Loop() {
+		binary.LittleEndian.PutUint64(absent, uint64(n))
+		found, _, err := db.Lookup(ctx, LookupQuery{Tenant: "t", Column: "trace_id", ID: absent, From: math.MinInt64, To: math.MaxInt64})
+		if err != nil || len(found) != 0 {
+			b.Fatal(len(found), err)
+		}
+		n++
+	}
+	b.ReportMetric(float64(cpu()-begin)/float64(n)/1000, "cpu-us/lookup")
+}

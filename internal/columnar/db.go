@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"belfry/internal/columnar/column"
@@ -51,6 +52,8 @@ type DB struct {
 	frozen []*memTable              // oldest first
 	room   chan struct{}            // closed and replaced when a frozen memtable is gone
 	parts  map[string][]*partHandle // by tenant, by seq
+
+	filterBytes atomic.Int64 // of ID filters in memory
 
 	idMu   sync.Mutex
 	lastID uint64
@@ -99,6 +102,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = defaultSyncInterval
+	}
+	if o.FilterMemory == 0 {
+		o.FilterMemory = defaultFilterMemory
 	}
 	if o.FS == nil {
 		o.FS = vfs.OS{}

@@ -76,6 +76,7 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(gauge("part_rows", "Rows in live parts."), func() float64 { _, _, n := db.partTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_bytes", "Bytes in memtables."), func() float64 { n, _ := db.memTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_rows", "Rows in memtables."), func() float64 { _, n := db.memTotals(); return float64(n) }),
+		prometheus.NewGaugeFunc(gauge("id_filter_bytes", "Bytes of ID filters in memory."), func() float64 { return float64(db.filterBytes.Load()) }),
 		prometheus.NewGaugeFunc(gauge("wal_bytes", "Bytes of log segments."), func() float64 { return float64(db.wal.Size()) }),
 		prometheus.NewGaugeFunc(gauge("wal_queue", "Appends that wait to be written."), func() float64 { return float64(db.wal.Queued()) }),
 	}

@@ -72,6 +72,7 @@ type Options struct {
 	Durability        Durability    // DurabilityWrite
 	SyncInterval      time.Duration // 1 s
 	Retention         Retention     // for ever
+	FilterMemory      int64         // for the ID filters of all parts; those beyond are read from disk, a page at a time; 256 MiB; negative: none
 	MergeConcurrency  int           // 1; negative: no merges
 	QueryConcurrency  int           // goroutines of one query; GOMAXPROCS
 	MaxConcurrentWork int           // blocks worked on at once by all queries; 2 * GOMAXPROCS
@@ -91,4 +92,5 @@ const (
 	defaultSegmentBytes    = 64 << 20
 	defaultMaxPayloadBytes = 64 << 20
 	defaultSyncInterval    = time.Second
+	defaultFilterMemory    = 256 << 20
 )

@@ -34,6 +34,7 @@ type partHandle struct {
 	refs    atomic.Int32
 	drop    atomic.Bool // remove the file with the last reference
 	merging bool        // guarded by DB.mu
+	filters int64       // bytes of ID filters in memory
 	db      *DB
 }
 
@@ -56,7 +57,26 @@ func (db *DB) openPart(info partInfo) (*partHandle, error) {
 		}
 		h.streams = append(h.streams, d)
 	}
+	if err := h.loadFilters(); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return h, nil
+}
+
+// loadFilters reads the part's ID filters into memory, as long as there is room for them.
+func (h *partHandle) loadFilters() error {
+	size := h.r.IDFilterSize()
+	if h.db.filterBytes.Add(size) > h.db.o.FilterMemory {
+		h.db.filterBytes.Add(-size)
+		return nil
+	}
+	h.filters = size
+	if err := h.r.LoadIDFilters(); err != nil {
+		h.db.filterBytes.Add(-size)
+		return err
+	}
+	return nil
 }
 
 func (h *partHandle) acquire() { h.refs.Add(1) }
@@ -65,6 +85,7 @@ func (h *partHandle) release() {
 	if h.refs.Add(-1) > 0 {
 		return
 	}
+	h.db.filterBytes.Add(-h.filters)
 	if err := h.r.Close(); err != nil {
 		h.db.log.Warn("columnar: closing a part", "part", h.name(), "error", err)
 	}

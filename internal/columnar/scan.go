@@ -112,11 +112,16 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 
 // addPart adds the blocks of a part.
 func (p *plan) addPart(h *partHandle, age int) error {
-	facts := factsOf(p.root, len(h.streams), func(i int) *streamDef { return h.streams[i] })
 	rows, indexed, err := p.fromIndex(h)
 	if err != nil {
 		return err
 	}
+	if indexed && len(rows) == 0 && h.r.Meta.MinTime >= p.q.From && h.r.Meta.MaxTime < p.q.To {
+		p.stats.Blocks += len(h.r.Blocks)
+		p.stats.BlocksPruned += len(h.r.Blocks)
+		return nil
+	}
+	facts := factsOf(p.root, len(h.streams), func(i int) *streamDef { return h.streams[i] })
 	for i := range h.r.Blocks {
 		b := &h.r.Blocks[i]
 		if b.MaxTime < p.q.From || b.MinTime >= p.q.To {
@@ -159,7 +164,13 @@ func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
 		io := part.IO{}
 		var places []part.Place
 		for _, id := range n.leaf.ids {
-			var err error
+			may, err := h.r.MayHaveID(&io, col, id)
+			if err != nil {
+				return nil, false, err
+			}
+			if !may {
+				continue
+			}
 			if places, err = h.r.FindID(&io, col, id, places); err != nil {
 				return nil, false, err
 			}

@@ -28,7 +28,16 @@ var Castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendBloom appends a filter of the given hashes, which should be distinct.
 func AppendBloom(dst []byte, hashes []uint64) []byte {
-	blocks := (len(hashes)*bloomBitsPerKey + bloomBlock*8 - 1) / (bloomBlock * 8)
+	return AppendBloomSeq(dst, len(hashes), func(yield func(uint64)) {
+		for _, h := range hashes {
+			yield(h)
+		}
+	})
+}
+
+// AppendBloomSeq appends a filter of the n hashes that each passes to its argument.
+func AppendBloomSeq(dst []byte, n int, each func(func(hash uint64))) []byte {
+	blocks := (n*bloomBitsPerKey + bloomBlock*8 - 1) / (bloomBlock * 8)
 	if blocks == 0 {
 		return dst
 	}
@@ -36,14 +45,14 @@ func AppendBloom(dst []byte, hashes []uint64) []byte {
 	pages := (blocks + bloomPageBlocks - 1) / bloomPageBlocks
 	dst = append(dst, make([]byte, blocks*bloomBlock+4*pages)...)
 	f := dst[start:]
-	for _, h := range hashes {
+	each(func(h uint64) {
 		b := f[bloomOffset(h, blocks):][:bloomBlock]
 		key := uint32(h)
 		for i, salt := range bloomSalt {
 			w := b[4*i:]
 			binary.LittleEndian.PutUint32(w, binary.LittleEndian.Uint32(w)|1<<(key*salt>>27))
 		}
-	}
+	})
 	for p := range pages {
 		page := f[p*BloomPage : min((p+1)*BloomPage, len(f))]
 		n := len(page) - 4
@@ -95,7 +104,17 @@ func ProbeBloomPage(page []byte, h uint64, size int) bool {
 	if blocks == 0 {
 		return true
 	}
-	b := page[bloomOffset(h, blocks)%BloomPage:][:bloomBlock]
+	return probeBloomBlock(page[bloomOffset(h, blocks)%BloomPage:], h)
+}
+
+// ProbeBloom reports whether the hash may be in a filter that is wholly in memory.
+func ProbeBloom(filter []byte, h uint64) bool {
+	blocks := bloomBlocks(len(filter))
+	return blocks == 0 || probeBloomBlock(filter[bloomOffset(h, blocks):], h)
+}
+
+func probeBloomBlock(b []byte, h uint64) bool {
+	b = b[:bloomBlock]
 	key := uint32(h)
 	for i, salt := range bloomSalt {
 		if binary.LittleEndian.Uint32(b[4*i:])>>(key*salt>>27)&1 == 0 {

@@ -22,6 +22,7 @@ const (
 	sectionStreams = 2
 	sectionColumns = 3
 	sectionIDs     = 4
+	sectionFilter  = 5 // of an ID index
 
 	// MaxBlocks is the largest number of blocks in a part: a row's place in the
 	// ID index is two 16-bit numbers.

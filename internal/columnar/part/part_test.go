@@ -103,6 +103,42 @@ func TestFindID(t *testing.T) {
 	require.Empty(t, places)
 }
 
+func TestIDFilter(t *testing.T) {
+	mem, codec := write(t, 60)
+	check := func(r *Reader) (read int64) {
+		col := r.FindColumn("id", column.ID)
+		io := &IO{}
+		for n := range 6000 / 7 {
+			may, err := r.MayHaveID(io, col, testID(n))
+			require.NoError(t, err)
+			require.True(t, may)
+		}
+		wrong := 0
+		for n := range 10_000 {
+			may, err := r.MayHaveID(io, col, testID(n+10_000))
+			require.NoError(t, err)
+			if may {
+				wrong++
+			}
+		}
+		require.Less(t, wrong, 100, "one percent of false positives")
+		may, err := r.MayHaveID(io, r.FindColumn("text", column.String), testID(1))
+		require.NoError(t, err)
+		require.True(t, may, "nothing is known of a column without an index")
+		return io.BytesRead
+	}
+	r := open(t, mem, codec)
+	require.NotZero(t, check(r), "from the file")
+	require.NoError(t, r.LoadIDFilters())
+	require.Zero(t, check(r), "from memory")
+	at := r.ids[r.FindColumn("id", column.ID)].filter.off
+	require.NoError(t, mem.Corrupt("p", func(b []byte) []byte { b[at+5]++; return b }))
+	damaged := open(t, mem, codec)
+	_, err := damaged.MayHaveID(&IO{}, damaged.FindColumn("id", column.ID), testID(1))
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorIs(t, damaged.LoadIDFilters(), ErrCorrupt)
+}
+
 func TestVersion(t *testing.T) {
 	mem, codec := write(t, 1)
 	require.NoError(t, mem.Corrupt("p", func(b []byte) []byte { b[len(b)-20]++; return b }))

@@ -6,8 +6,6 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
-	"sort"
-	"sync"
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
@@ -24,10 +22,7 @@ type Reader struct {
 	f     vfs.File
 	codec *encoding.Codec
 	index map[columnKey]int
-	ids   map[int]section // column to the top of its ID index
-
-	idMu   sync.Mutex
-	idTops map[int]*idTop
+	ids   map[int]*idIndex // by column
 }
 
 type section struct {
@@ -45,7 +40,7 @@ type IO struct {
 
 // Open opens a part by its tail. The reader owns f, also when it fails.
 func Open(f vfs.File, codec *encoding.Codec) (*Reader, error) {
-	r := &Reader{f: f, codec: codec, index: map[columnKey]int{}, ids: map[int]section{}, idTops: map[int]*idTop{}}
+	r := &Reader{f: f, codec: codec, index: map[columnKey]int{}, ids: map[int]*idIndex{}}
 	if err := r.open(); err != nil {
 		f.Close()
 		return nil, err
@@ -103,7 +98,7 @@ func (r *Reader) open() error {
 	d := encoding.Reader{B: footer[:footerLen]}
 	r.Meta = Meta{Rows: d.Uvarint(), MinTime: d.Varint(), MaxTime: d.Varint(), Size: size, Blocks: d.Count(MaxBlocks)}
 	count := d.Count(1 << 20)
-	var raw [sectionIDs][]byte
+	var raw [sectionColumns + 1][]byte
 	for range count {
 		kind, arg := int(d.Byte()), d.Count(math.MaxInt32)
 		s := section{off: int64(d.Uvarint()), n: d.Count(math.MaxInt32), crc: d.Uint32()}
@@ -112,7 +107,9 @@ func (r *Reader) open() error {
 		}
 		switch kind {
 		case sectionIDs:
-			r.ids[arg] = s
+			r.idIndex(arg).section = s
+		case sectionFilter:
+			r.idIndex(arg).filter = s
 		case sectionBlocks, sectionStreams, sectionColumns:
 			b, err := read(s.off, s.n)
 			if err != nil {
@@ -323,8 +320,12 @@ func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
 	if c.Filter == column.NoFilter {
 		return true, nil
 	}
-	off, n := encoding.BloomPageOf(hash, c.FilterLen)
-	base := c.Off + int64(c.Len)
+	return r.probe(io, c.Off+int64(c.Len), c.FilterLen, hash)
+}
+
+// probe asks a filter in the file, by reading the page that knows.
+func (r *Reader) probe(io *IO, base int64, size int, hash uint64) (bool, error) {
+	off, n := encoding.BloomPageOf(hash, size)
 	if n == 0 || base < 0 || base > r.Meta.Size-int64(off)-int64(n) {
 		return false, corrupt("filter")
 	}
@@ -339,92 +340,5 @@ func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
 	if encoding.CheckBloomPage(page) != nil {
 		return false, corrupt("filter checksum")
 	}
-	return encoding.ProbeBloomPage(page, hash, c.FilterLen), nil
-}
-
-// Place is where a row is.
-type Place struct {
-	Block int
-	Row   int
-}
-
-// idTop is the top of an ID index.
-type idTop struct {
-	count int
-	first []uint64
-	pages []section
-}
-
-func (r *Reader) idTop(col int) (*idTop, error) {
-	r.idMu.Lock()
-	defer r.idMu.Unlock()
-	if t := r.idTops[col]; t != nil {
-		return t, nil
-	}
-	s, ok := r.ids[col]
-	if !ok {
-		return nil, nil
-	}
-	io := IO{}
-	b, err := r.read(&io, s.off, s.n, s.crc, true)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := r.section(b, s)
-	if err != nil {
-		return nil, err
-	}
-	d := encoding.Reader{B: raw}
-	t := &idTop{count: d.Count(MaxBlocks * encoding.MaxRows)}
-	off, prev := int64(d.Uvarint()), uint64(0)
-	for n := (t.count + idPageEntries - 1) / idPageEntries; n > 0 && !d.Bad(); n-- {
-		prev += d.Uvarint()
-		p := section{off: off, n: d.Count(math.MaxInt32), crc: d.Uint32()}
-		off += int64(p.n)
-		t.first = append(t.first, prev)
-		t.pages = append(t.pages, p)
-	}
-	if d.Bad() {
-		return nil, corrupt("ID index")
-	}
-	r.idTops[col] = t
-	return t, nil
-}
-
-// HasIDs reports whether a column has an ID index.
-func (r *Reader) HasIDs(col int) bool { _, ok := r.ids[col]; return ok }
-
-// FindID appends the places of rows that may have the ID in an indexed column, in order. Hashes
-// collide: the caller compares the values.
-func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error) {
-	t, err := r.idTop(col)
-	if err != nil || t == nil {
-		return dst, err
-	}
-	h := encoding.HashValue(id) >> idHashShift
-	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
-	for ; p < len(t.pages) && t.first[p] <= h; p++ {
-		n := min(t.count-p*idPageEntries, idPageEntries)
-		raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
-		if err != nil {
-			return dst, err
-		}
-		var hashes, blocks, rows [idPageEntries]uint64
-		if raw, err = encoding.DecodeInts(hashes[:n], raw); err == nil {
-			if raw, err = encoding.DecodeInts(blocks[:n], raw); err == nil {
-				_, err = encoding.DecodeInts(rows[:n], raw)
-			}
-		}
-		if err != nil {
-			return dst, corrupt("ID index page")
-		}
-		i := sort.Search(n, func(i int) bool { return hashes[i] >= h })
-		for ; i < n && hashes[i] == h; i++ {
-			if blocks[i] >= uint64(len(r.Blocks)) || rows[i] >= uint64(r.Blocks[blocks[i]].Rows) {
-				return dst, corrupt("ID index page")
-			}
-			dst = append(dst, Place{int(blocks[i]), int(rows[i])})
-		}
-	}
-	return dst, nil
+	return encoding.ProbeBloomPage(page, hash, size), nil
 }

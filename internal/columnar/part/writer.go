@@ -25,7 +25,7 @@ type Writer struct {
 	streams []Stream
 	columns []Column
 	index   map[columnKey]int
-	ids     map[int][]idEntry
+	ids     map[int]*idEntries
 	meta    Meta
 }
 
@@ -34,17 +34,12 @@ type columnKey struct {
 	kind column.Kind
 }
 
-type idEntry struct {
-	hash uint64
-	pos  uint32 // block << 16 | row
-}
-
 // writeSize is how many bytes are gathered for one write.
 const writeSize = 1 << 20
 
 // NewWriter begins a part in an empty file.
 func NewWriter(f vfs.File, codec *encoding.Codec, level encoding.Level) *Writer {
-	w := &Writer{f: f, codec: codec, enc: column.NewEncoder(codec), level: level, index: map[columnKey]int{}, ids: map[int][]idEntry{}}
+	w := &Writer{f: f, codec: codec, enc: column.NewEncoder(codec), level: level, index: map[columnKey]int{}, ids: map[int]*idEntries{}}
 	w.buf = append(w.buf, magicHead...)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, version)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, 0)
@@ -170,10 +165,11 @@ func (w *Writer) writeColumn(b *Block, c Values, n int) error {
 func (w *Writer) indexIDs(col int, b *column.Builder) {
 	block := uint32(len(w.blocks)) << 16
 	ids := w.ids[col]
-	b.EachBytes(func(row uint32, v []byte) {
-		ids = append(ids, idEntry{encoding.HashValue(v) >> idHashShift, block | row})
-	})
-	w.ids[col] = ids
+	if ids == nil {
+		ids = &idEntries{}
+		w.ids[col] = ids
+	}
+	b.EachBytes(func(row uint32, v []byte) { ids.add(encoding.HashValue(v), block|row) })
 }
 
 // Rows returns the rows written so far.
@@ -194,9 +190,9 @@ func (w *Writer) Finish() (Meta, error) {
 
 	sections := 0
 	var table []byte
-	add := func(kind, arg int, raw []byte) {
+	entry := func(kind, arg int, fill func(dst []byte) []byte) {
 		off, start := w.pos(), len(w.buf)
-		w.buf = w.codec.AppendFrame(w.buf, raw, encoding.Small, true)
+		w.buf = fill(w.buf)
 		table = append(table, byte(kind))
 		table = binary.AppendUvarint(table, uint64(arg))
 		table = binary.AppendUvarint(table, uint64(off))
@@ -204,13 +200,23 @@ func (w *Writer) Finish() (Meta, error) {
 		table = binary.LittleEndian.AppendUint32(table, crc32.Checksum(w.buf[start:], encoding.Castagnoli))
 		sections++
 	}
+	add := func(kind, arg int, raw []byte) {
+		entry(kind, arg, func(dst []byte) []byte { return w.codec.AppendFrame(dst, raw, encoding.Small, true) })
+	}
 	for col := range w.columns {
-		if ids := w.ids[col]; len(ids) > 0 {
-			top, err := w.writeIDs(ids)
-			if err != nil {
-				return Meta{}, err
-			}
-			add(sectionIDs, col, top)
+		ids := w.ids[col]
+		if ids == nil {
+			continue
+		}
+		top, err := w.writeIDs(ids)
+		if err != nil {
+			return Meta{}, err
+		}
+		add(sectionIDs, col, top)
+		entry(sectionFilter, col, ids.appendFilter)
+		delete(w.ids, col)
+		if err := w.flush(); err != nil {
+			return Meta{}, err
 		}
 	}
 	add(sectionStreams, 0, w.appendStreams(nil))
@@ -294,45 +300,4 @@ func (w *Writer) appendBlocks(dst []byte) []byte {
 		}
 	}
 	return dst
-}
-
-// writeIDs writes the pages of an ID index and returns its top.
-func (w *Writer) writeIDs(ids []idEntry) ([]byte, error) {
-	slices.SortFunc(ids, func(a, b idEntry) int {
-		switch {
-		case a.hash < b.hash:
-			return -1
-		case a.hash > b.hash:
-			return 1
-		}
-		return int(a.pos) - int(b.pos)
-	})
-	pages := (len(ids) + idPageEntries - 1) / idPageEntries
-	top := binary.AppendUvarint(nil, uint64(len(ids)))
-	top = binary.AppendUvarint(top, uint64(w.pos()))
-	prev := uint64(0)
-	var words [idPageEntries]uint64
-	for p := range pages {
-		page := ids[p*idPageEntries : min((p+1)*idPageEntries, len(ids))]
-		start := len(w.buf)
-		column := func(f func(idEntry) uint64) {
-			for i, e := range page {
-				words[i] = f(e)
-			}
-			w.buf = encoding.AppendInts(w.buf, words[:len(page)])
-		}
-		column(func(e idEntry) uint64 { return e.hash })
-		column(func(e idEntry) uint64 { return uint64(e.pos >> 16) })
-		column(func(e idEntry) uint64 { return uint64(e.pos & 0xffff) })
-		top = binary.AppendUvarint(top, page[0].hash-prev)
-		top = binary.AppendUvarint(top, uint64(len(w.buf)-start))
-		top = binary.LittleEndian.AppendUint32(top, crc32.Checksum(w.buf[start:], encoding.Castagnoli))
-		prev = page[0].hash
-		if len(w.buf) >= writeSize {
-			if err := w.flush(); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return top, nil
 }

@@ -1,0 +1,154 @@
+package part
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"sync"
+
+	"belfry/internal/columnar/encoding"
+)
+
+// Place is where a row is.
+type Place struct {
+	Block int
+	Row   int
+}
+
+// idIndex is the ID index of a column.
+type idIndex struct {
+	section section
+	filter  section // n is 0 if there is none
+
+	mu     sync.Mutex
+	top    *idTop // once read
+	loaded []byte // the filter, if it is in memory
+}
+
+// idTop is the top of an ID index.
+type idTop struct {
+	count int
+	first []uint64
+	pages []section
+}
+
+func (r *Reader) idIndex(col int) *idIndex {
+	x := r.ids[col]
+	if x == nil {
+		x = &idIndex{}
+		r.ids[col] = x
+	}
+	return x
+}
+
+// readTop returns the top, which it reads when it is first asked for.
+func (r *Reader) readTop(x *idIndex) (*idTop, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.top != nil {
+		return x.top, nil
+	}
+	b, err := r.read(&IO{}, x.section.off, x.section.n, x.section.crc, true)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := r.section(b, x.section)
+	if err != nil {
+		return nil, err
+	}
+	d := encoding.Reader{B: raw}
+	t := &idTop{count: d.Count(MaxBlocks * encoding.MaxRows)}
+	off, prev := int64(d.Uvarint()), uint64(0)
+	for n := (t.count + idPageEntries - 1) / idPageEntries; n > 0 && !d.Bad(); n-- {
+		prev += d.Uvarint()
+		p := section{off: off, n: d.Count(math.MaxInt32), crc: d.Uint32()}
+		off += int64(p.n)
+		t.first = append(t.first, prev)
+		t.pages = append(t.pages, p)
+	}
+	if d.Bad() {
+		return nil, corrupt("ID index")
+	}
+	x.top = t
+	return t, nil
+}
+
+// HasIDs reports whether a column has an ID index.
+func (r *Reader) HasIDs(col int) bool { return r.ids[col] != nil }
+
+// IDFilterSize returns the bytes that LoadIDFilters will hold in memory.
+func (r *Reader) IDFilterSize() int64 {
+	size := int64(0)
+	for _, x := range r.ids {
+		size += int64(x.filter.n)
+	}
+	return size
+}
+
+// LoadIDFilters reads the filters of the ID indexes into memory. It must come
+// before the first use by another goroutine. Without it MayHaveID reads a page.
+func (r *Reader) LoadIDFilters() error {
+	for _, x := range r.ids {
+		if x.filter.n == 0 {
+			continue
+		}
+		b, err := r.read(&IO{}, x.filter.off, x.filter.n, x.filter.crc, true)
+		if err != nil {
+			return fmt.Errorf("ID filter: %w", err)
+		}
+		x.loaded = b
+	}
+	return nil
+}
+
+// MayHaveID reports whether an indexed column may hold the ID; a wrong yes is
+// one in about 250.
+func (r *Reader) MayHaveID(io *IO, col int, id []byte) (bool, error) {
+	x := r.ids[col]
+	switch {
+	case x == nil || x.filter.n == 0:
+		return true, nil
+	case x.loaded != nil:
+		return encoding.ProbeBloom(x.loaded, encoding.HashValue(id)), nil
+	}
+	return r.probe(io, x.filter.off, x.filter.n, encoding.HashValue(id))
+}
+
+// FindID appends the places of rows that may have the ID in an indexed column, in order. Hashes
+// collide: the caller compares the values.
+func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error) {
+	x := r.ids[col]
+	if x == nil {
+		return dst, nil
+	}
+	t, err := r.readTop(x)
+	if err != nil {
+		return dst, err
+	}
+	h := encoding.HashValue(id) >> idHashShift
+	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
+	for ; p < len(t.pages) && t.first[p] <= h; p++ {
+		n := min(t.count-p*idPageEntries, idPageEntries)
+		raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+		if err != nil {
+			return dst, err
+		}
+		var hashes, blocks, rows [idPageEntries]uint64
+		if raw, err = encoding.DecodeInts(hashes[:n], raw); err == nil {
+			if raw, err = encoding.DecodeInts(blocks[:n], raw); err == nil {
+				_, err = encoding.DecodeInts(rows[:n], raw)
+			}
+		}
+		if err != nil {
+			return dst, corrupt("ID index page")
+		}
+		i := sort.Search(n, func(i int) bool { return hashes[i] >= h })
+		for ; i < n && hashes[i] == h; i++ {
+			if blocks[i] >= uint64(len(r.Blocks)) || rows[i] >= uint64(r.Blocks[blocks[i]].Rows) {
+				return dst, corrupt("ID index page")
+			}
+			dst = append(dst, Place{int(blocks[i]), int(rows[i])})
+		}
+	}
+	return dst, nil
+}
