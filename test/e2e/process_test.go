@@ -69,7 +69,15 @@ func newServer(t *testing.T, extra string) *server {
 		grpc: fmt.Sprintf("127.0.0.1:%d", ports[1]),
 		http: fmt.Sprintf("127.0.0.1:%d", ports[2]),
 	}
-	s.config = fmt.Sprintf(`server: {address: "127.0.0.1:%d"}
+	s.configure(extra)
+	return s
+}
+
+// configure writes the configuration file. extra follows the collector's otlp
+// receiver.
+func (s *server) configure(extra string) {
+	s.t.Helper()
+	s.config = fmt.Sprintf(`server: {address: "%s"}
 external_url: %s
 collector:
   receivers:
@@ -77,9 +85,8 @@ collector:
       protocols:
         grpc: {endpoint: "%s"}
         http: {endpoint: "%s"}
-%s`, ports[0], s.base, s.grpc, s.http, extra)
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "belfry.yaml"), []byte(s.config), 0o600))
-	return s
+%s`, strings.TrimPrefix(s.base, "http://"), s.base, s.grpc, s.http, extra)
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "belfry.yaml"), []byte(s.config), 0o600))
 }
 
 // start runs the process and waits until it is ready.
