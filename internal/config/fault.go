@@ -31,7 +31,7 @@ func (f Fault) String() string {
 
 // Faults is all that is wrong with a file, in the order of its lines. It is the
 // error type that Decode returns.
-type Faults []Fault
+type Faults []Fault //nolint:errname // a list of faults, which is an error as a whole
 
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -93,17 +95,15 @@ func (o Options) signals(start time.Time) []signal {
 
 func values(more url.Values, pairs ...string) string {
 	v := url.Values{}
-	for key, vals := range more {
-		v[key] = vals
-	}
+	maps.Copy(v, more)
 	for i := 0; i < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
 	}
 	return v.Encode()
 }
 
-func nanos(t time.Time) string   { return fmt.Sprint(t.UnixNano()) }
-func seconds(t time.Time) string { return fmt.Sprint(t.Unix()) }
+func nanos(t time.Time) string   { return strconv.FormatInt(t.UnixNano(), 10) }
+func seconds(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 // Run starts a fresh process for each signal, loads it, asks, and prints.
 func Run(ctx context.Context, o Options) error {
@@ -245,7 +245,7 @@ func (p *Process) ask(ctx context.Context, path string) (wall, cpu time.Duration
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	sort.Slice(walls, func(i, j int) bool { return walls[i] < walls[j] })
+	slices.Sort(walls)
 	return walls[queryRuns/2], (after - before) / queryRuns, size, nil
 }
 
