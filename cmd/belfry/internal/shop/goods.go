@@ -34,7 +34,7 @@ func search(all []Article, query string) []Article {
 	for _, a := range all {
 		text := strings.ToLower(a.Name + " " + strings.Join(a.Tags, " "))
 		matches := true
-		for _, word := range strings.FieldsSeq(strings.ToLower(query)) {
+		for word := range strings.FieldsSeq(strings.ToLower(query)) {
 			matches = matches && strings.Contains(text, word)
 		}
 		if matches {
