@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL(".", import.meta.url));
 // The Go package embeds this folder (../embed.go).
 const outDir = fileURLToPath(new URL("../dist", import.meta.url));
 
-const apis = ["/api", "/loki", "/tempo", "/jaeger", "/alertmanager", "/-", "/metrics"];
+const apis = ["/api", "/loki", "/tempo", "/jaeger", "/alertmanager", "/v1", "/-", "/metrics"];
 const backend = process.env.BELFRY_URL ?? "http://127.0.0.1:4321";
 
 export default defineConfig({

@@ -486,13 +486,19 @@ export const steps = [
     },
   ],
   [
-    "incident: note, acknowledge, snooze, resolve",
+    "incident: note, reassign, acknowledge, snooze, resolve",
     async ({ base, page, shot }) => {
       await page.goto(`${base}/incidents/${seen.incident.id}`);
       await page.getByRole("button", { name: "Note" }).click();
       await page.locator("dialog textarea").fill(`note ${stamp}`);
       await page.getByRole("button", { name: "Add note" }).click();
       await waitText(page, ".timeline-note", `note ${stamp}`);
+      await page.getByRole("button", { name: "Reassign" }).click();
+      const people = page.locator("dialog select");
+      const person = await people.locator("option").last().innerText();
+      await people.selectOption({ label: person });
+      await page.locator("dialog").getByRole("button", { name: "Reassign", exact: true }).click();
+      await waitText(page, ".incident-facts", `assigned to ${person}`);
       await page.getByRole("button", { name: "Acknowledge" }).click();
       await waitText(page, ".incident-facts .tag", "acknowledged");
       await page.getByRole("button", { name: "Snooze" }).click();

@@ -205,7 +205,7 @@ export async function incident(id: string, signal?: AbortSignal): Promise<Incide
   return detail;
 }
 
-export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "notes";
+export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "reassign" | "notes";
 
 /** Does something to an incident; body holds what the action needs beside its author. */
 export async function act(id: string, action: IncidentAction, body: Json): Promise<void> {

@@ -46,9 +46,15 @@ const hoverRows = 12;
 /** Pixels around a mark in which the mouse counts as on it. */
 const reach = 9;
 
-/** Room above and below; from zero where that does not hide the shape. */
-function valueRange(_plot: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
-  if (low === null || high === null) return [0, 1];
+/** Room above and below lines and marks; from zero where that does not hide the shape. */
+function valueRange(dataLow: number | null, dataHigh: number | null, points: ChartPoint[]): uPlot.Range.MinMax {
+  if (dataLow === null || dataHigh === null) return [0, 1];
+  let low = dataLow;
+  let high = dataHigh;
+  for (const { value } of points) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
   if (low === high) return low === 0 ? [0, 1] : low > 0 ? [0, low * 2] : [low * 2, 0];
   const bottom = low >= 0 && low < high / 2 ? 0 : low;
   return uPlot.rangeNum(bottom, high, 0.1, true);
@@ -118,7 +124,7 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
           drag: { x: true, y: false, setScale: false },
           points: { size: 7 },
         },
-        scales: { x: { time: true }, y: { range: valueRange } },
+        scales: { x: { time: true }, y: { range: (_plot, low, high) => valueRange(low, high, live.current.points) } },
         axes: [
           { ...axis, space: 80, size: 32, values: timeLabels },
           {
@@ -135,7 +141,6 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
             width: 1.6,
             show: !one.hidden,
             spanGaps: false,
-            fill: live.current.series.length === 1 ? `${one.color}1f` : undefined,
             points: { size: 5 },
           })) as uPlot.Series[],
         ],
@@ -220,8 +225,9 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
   }, [shape]);
 
   useEffect(() => {
+    // Also for new marks: the value axis makes room for them.
     chart.current?.setData([data.xs, ...data.ys] as uPlot.AlignedData);
-  }, [data, shape]);
+  }, [data, shape, points]);
 
   useEffect(() => {
     if (width > 0) chart.current?.setSize({ width, height });
@@ -234,10 +240,6 @@ export default function TimeChart({ series, data, height, points = [], onPoint, 
       if (plot.series[i + 1]?.show === one.hidden) plot.setSeries(i + 1, { show: !one.hidden });
     });
   }, [series, shape]);
-
-  useEffect(() => {
-    chart.current?.redraw(false);
-  }, [points]);
 
   return (
     <div className="chart" ref={host} style={{ height }} data-series={series.length}>

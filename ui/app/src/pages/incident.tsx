@@ -38,7 +38,7 @@ export default function IncidentPage({ id }: { id: string }) {
   );
 }
 
-type Asking = "snooze" | "note" | null;
+type Asking = "snooze" | "reassign" | "note" | null;
 
 const nextText: Record<string, string> = {
   step: "The next step of the escalation",
@@ -130,6 +130,11 @@ function Detail({
             Snooze
           </Button>
         )}
+        {open && list.length > 0 && (
+          <Button icon="oncall" disabled={busy} onClick={() => setAsking("reassign")}>
+            Reassign
+          </Button>
+        )}
         <Button icon="note" disabled={busy} onClick={() => setAsking("note")}>
           Note
         </Button>
@@ -149,6 +154,11 @@ function Detail({
           <span>
             resolved {incident.resolvedBy ? <>by <b>{nameOf(incident.resolvedBy)}</b></> : "by itself"} after{" "}
             {formatDuration(incident.resolvedAt - incident.openedAt)}
+          </span>
+        )}
+        {incident.assignees.length > 0 && (
+          <span>
+            assigned to <b>{incident.assignees.map(nameOf).join(", ")}</b>
           </span>
         )}
         {incident.policy && (
@@ -197,6 +207,9 @@ function Detail({
         </div>
       </div>
       {asking === "snooze" && <SnoozeDialog busy={busy} onClose={() => setAsking(null)} onDone={(until) => perform("snooze", { until: new Date(until).toISOString() })} />}
+      {asking === "reassign" && (
+        <ReassignDialog busy={busy} people={list} onClose={() => setAsking(null)} onDone={(person) => perform("reassign", { people: [person] })} />
+      )}
       {asking === "note" && <NoteDialog busy={busy} onClose={() => setAsking(null)} onDone={(text) => perform("notes", { text })} />}
     </div>
   );
@@ -276,6 +289,48 @@ function SnoozeDialog({ busy, onClose, onDone }: { busy: boolean; onClose: () =>
           <Button onClick={onClose}>Cancel</Button>
           <Button kind="primary" type="submit" disabled={!length || busy}>
             Snooze
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function ReassignDialog({
+  busy,
+  people,
+  onClose,
+  onDone,
+}: {
+  busy: boolean;
+  people: Person[];
+  onClose: () => void;
+  onDone: (person: string) => void;
+}) {
+  const [chosen, setChosen] = useState(people[0]?.id ?? "");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onDone(chosen);
+  };
+  return (
+    <Dialog title="Reassign" onClose={onClose}>
+      <form className="form-grid" onSubmit={submit}>
+        <Field label="To" hint="They are told at once; if they stay silent, the escalation goes on.">
+          <span className="select-wrap">
+            <select value={chosen} onChange={(event) => setChosen(event.target.value)} autoFocus>
+              {people.map((person) => (
+                <option key={person.id} value={person.id}>
+                  {person.name}
+                </option>
+              ))}
+            </select>
+            <Icon name="down" size={12} />
+          </span>
+        </Field>
+        <div className="form-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={!chosen || busy}>
+            Reassign
           </Button>
         </div>
       </form>
