@@ -69,6 +69,10 @@ type Config struct {
 	// histograms. Prometheus ignores them.
 	StartTimestamps StartTimestamps `yaml:"start_timestamps"`
 
+	// AdminAPI offers /api/v1/admin/tsdb: deleting series and snapshots. Off, as
+	// in Prometheus, because whoever reaches the API can then delete.
+	AdminAPI bool `yaml:"admin_api"`
+
 	Limits      LimitsConfig      `yaml:"limits"`
 	Tenants     TenantsConfig     `yaml:"tenants"`
 	Query       QueryConfig       `yaml:"query"`
