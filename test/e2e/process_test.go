@@ -52,6 +52,8 @@ type server struct {
 	grpc string // host:port
 	http string // host:port of OTLP/HTTP
 
+	maxRequest string // max_request_size
+
 	config string
 	cmd    *exec.Cmd
 	log    *logBuffer
@@ -68,6 +70,8 @@ func newServer(t *testing.T, extra string) *server {
 		base: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
 		grpc: fmt.Sprintf("127.0.0.1:%d", ports[1]),
 		http: fmt.Sprintf("127.0.0.1:%d", ports[2]),
+
+		maxRequest: "32MiB",
 	}
 	s.configure(extra)
 	return s
@@ -77,7 +81,7 @@ func newServer(t *testing.T, extra string) *server {
 // receiver.
 func (s *server) configure(extra string) {
 	s.t.Helper()
-	s.config = fmt.Sprintf(`server: {address: "%s"}
+	s.config = fmt.Sprintf(`server: {address: "%s", max_request_size: %s}
 external_url: %s
 collector:
   receivers:
@@ -85,7 +89,7 @@ collector:
       protocols:
         grpc: {endpoint: "%s"}
         http: {endpoint: "%s"}
-%s`, strings.TrimPrefix(s.base, "http://"), s.base, s.grpc, s.http, extra)
+%s`, strings.TrimPrefix(s.base, "http://"), s.maxRequest, s.base, s.grpc, s.http, extra)
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "belfry.yaml"), []byte(s.config), 0o600))
 }
 
