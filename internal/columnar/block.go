@@ -100,12 +100,9 @@ func (b *Block) Column(key ColumnKey) (*Vector, error) {
 	if v, ok := b.cols[key]; ok {
 		return v, nil
 	}
-	v, err := b.view.full(key, b.sel)
+	v, err := b.view.gathered(key, b.sel)
 	if err != nil {
 		return nil, err
-	}
-	if v != nil && b.sel != nil {
-		v = v.Gather(b.sel, b.view.io.Arena)
 	}
 	if b.cols == nil {
 		b.cols = map[ColumnKey]*Vector{}

@@ -363,6 +363,16 @@ func (e *evaluator) evalLeaf(l *leaf, in bitmap) (bitmap, error) {
 			return true
 		}
 		var v *Vector
+		if e.view.canPick(slot, sel) {
+			if v, err = e.view.pick(slot, sel); err != nil {
+				return false
+			}
+			all, hits := bitmap(e.view.io.Arena.ZeroWords((len(sel)+63)/64)), bitmap(e.view.io.Arena.ZeroWords((len(sel)+63)/64))
+			all.setRange(0, len(sel))
+			l.match(v, all, hits, true, e.view.io.Arena)
+			hits.each(func(i int) { out.set(int(sel[i])) })
+			return true
+		}
 		if v, err = e.view.vector(slot, sel); err != nil {
 			return false
 		}

@@ -179,7 +179,7 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 }
 
 func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, level encoding.Level) (part.Meta, error) {
-	w := part.NewWriter(f, db.codec, level)
+	w := part.NewWriter(f, db.codec, level, db.o.pageBytes())
 	if err := newMerger(&db.o, w, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"belfry/internal/vfs"
@@ -71,4 +73,64 @@ func TestLookupTouchesOnlyPartsWithTheID(t *testing.T) {
 			require.Zero(t, db.filterBytes.Load(), "parts that are closed hold no filters")
 		})
 	}
+}
+
+// TestPointReads compares rows that were read one by one with the same rows of
+// columns that were decoded.
+func TestPointReads(t *testing.T) {
+	const n = 6000
+	db := openToy(t, toyOptions(vfs.NewMem()))
+	rnd := rand.New(rand.NewPCG(5, 5))
+	for from := 0; from < n; from += 1000 {
+		var rows []toyRow
+		for i := from; i < from+1000; i++ {
+			r := toyRow{Time: toyNow + rnd.Int64N(1e12), Stream: map[string]string{"service": []string{"a", "b", "c"}[rnd.IntN(3)]}}
+			maybe := func(share int, f toyField) {
+				if rnd.IntN(100) < share {
+					r.Fields = append(r.Fields, f)
+				}
+			}
+			r.Fields = append(r.Fields, field("trace", ID(lookupID(0, i/2))))
+			maybe(90, field("status", Int(200+rnd.Int64N(4))))
+			maybe(70, field("latency", Float(float64(rnd.IntN(1e6))/1000)))
+			maybe(50, field("noise", Float(rnd.NormFloat64())))
+			maybe(60, field("ok", Bool(rnd.IntN(2) == 0)))
+			maybe(95, field("body", String(strings.Repeat("word ", rnd.IntN(40))+string(lookupID(1, i)))))
+			maybe(80, field("route", String("/route/"+strings.Repeat("x", rnd.IntN(9)))))
+			maybe(30, field("wide", String(strings.Repeat(string(rune('a'+rnd.IntN(26))), 500+rnd.IntN(8)))))
+			maybe(2, field("rare", Bytes([]byte{byte(i)})))
+			maybe(40, field("const", String("always")))
+			rows = append(rows, r)
+		}
+		_, err := db.Append(context.Background(), "t", toyPayload(t, rows...))
+		require.NoError(t, err)
+	}
+	require.NoError(t, db.Flush(context.Background()))
+	all, _, err := db.Select(context.Background(), SelectQuery{
+		Query: Query{Tenant: "t", From: math.MinInt64, To: math.MaxInt64}, Order: OldestFirst, Limit: n,
+	})
+	require.NoError(t, err)
+	require.Len(t, all, n)
+	want := map[string][]Row{}
+	for _, r := range all {
+		id, _ := r.Field("trace")
+		want[id.Str()] = append(want[id.Str()], r)
+	}
+	for i := 0; i < n/2; i += 17 {
+		rows, _ := lookup(t, db, lookupID(0, i))
+		expected := want[string(lookupID(0, i))]
+		require.Len(t, rows, len(expected))
+		for j := range rows {
+			require.Equal(t, expected[j].Time, rows[j].Time)
+			require.Equal(t, expected[j].Stream, rows[j].Stream)
+			require.Equal(t, expected[j].Fields, rows[j].Fields)
+		}
+	}
+	// Many rows decode, few do not: that shows in what was scanned.
+	_, few := lookup(t, db, lookupID(0, 1))
+	_, many, err := db.Select(context.Background(), SelectQuery{
+		Query: Query{Tenant: "t", From: math.MinInt64, To: math.MaxInt64, Filter: Equal{Ref: RowRef("status"), Value: Int(200)}}, Limit: n,
+	})
+	require.NoError(t, err)
+	require.Less(t, 4*few.BytesScanned, many.BytesScanned)
 }

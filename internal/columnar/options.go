@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"belfry/internal/columnar/column"
 	"belfry/internal/vfs"
 )
 
@@ -82,7 +83,15 @@ type Options struct {
 	Now        func() time.Time      // time.Now
 }
 
+// pageBytes returns how large the pages of byte strings are. Blocks are made small where rows are
+// read a few at a time; then pages are small, too.
+func (o *Options) pageBytes() int {
+	return min(max(3*o.BlockRows, minPageBytes), column.DefaultPageBytes)
+}
+
 const (
+	minPageBytes = 16 << 10
+
 	defaultFlushBytes      = 64 << 20
 	defaultFlushAge        = time.Minute
 	defaultMaxFrozen       = 2

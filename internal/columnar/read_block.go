@@ -20,6 +20,8 @@ type blockView struct {
 	times   []uint64
 	runs    []streamRun
 	headers bool // times and runs are read
+	// If only the times of some rows are read: the others are undefined.
+	picked []uint32
 
 	cols  []blockColumn
 	slots map[ColumnKey]int
@@ -36,6 +38,7 @@ type blockColumn struct {
 	key   ColumnKey
 	disk  *part.BlockColumn
 	chunk *column.Chunk
+	picks int // how often rows were read without decoding the column
 	vec   *Vector
 }
 
@@ -46,7 +49,7 @@ func newBlockView(stats *Stats) *blockView {
 func (v *blockView) reset() {
 	v.io.Arena.Reset()
 	v.part, v.blk, v.mem, v.block = nil, nil, nil, nil
-	v.times, v.runs, v.headers = nil, v.runs[:0], false
+	v.times, v.runs, v.headers, v.picked = nil, v.runs[:0], false, nil
 	v.cols = v.cols[:0]
 	clear(v.slots)
 }
@@ -81,7 +84,7 @@ func (v *blockView) head() error {
 	if v.headers {
 		return nil
 	}
-	v.headers = true
+	v.headers, v.picked, v.runs = true, nil, v.runs[:0]
 	if v.block != nil {
 		v.times = v.block.times
 		start := 0
@@ -101,12 +104,77 @@ func (v *blockView) head() error {
 	}
 	v.stats.BytesScanned += int64(8 * len(times))
 	v.times = times
+	v.setRuns(runs)
+	return nil
+}
+
+func (v *blockView) setRuns(lengths []uint64) {
 	start := 0
-	for i, n := range runs {
+	for i, n := range lengths {
 		v.runs = append(v.runs, streamRun{v.blk.FirstStream + i, start, start + int(n)})
 		start += int(n)
 	}
+}
+
+// pickShare says what few rows are: one in so many of the block. Decoding all of a column costs
+// less than finding more of them one by one.
+const pickShare = 32
+
+// few reports whether it is worth while to read these rows one by one.
+func (v *blockView) few(sel []uint32) bool {
+	return v.blk != nil && sel != nil && len(sel)*pickShare <= v.rows
+}
+
+// headOf reads the stream runs and the times of the given rows (nil: all).
+func (v *blockView) headOf(sel []uint32) error {
+	if v.headers || !v.few(sel) {
+		return v.head()
+	}
+	before := v.io.BytesRead
+	runs, times, err := v.part.r.PickHead(&v.io, v.blk, sel)
+	v.stats.BytesRead += v.io.BytesRead - before
+	if err != nil {
+		return err
+	}
+	v.stats.BytesScanned += int64(8 * len(times))
+	v.picked, v.runs = sel, v.runs[:0]
+	v.times = v.io.Arena.Words(v.rows)
+	for i, row := range sel {
+		v.times[row] = times[i]
+	}
+	v.setRuns(runs)
 	return nil
+}
+
+// canPick reports whether a column's rows should be read one by one. A column that was read
+// so twice is decoded the third time: a filter may ask for it over and over.
+func (v *blockView) canPick(slot int, sel []uint32) bool {
+	c := &v.cols[slot]
+	return v.few(sel) && c.chunk == nil && c.picks < 2
+}
+
+// pick returns the given rows of a column; row i of the vector is row sel[i].
+func (v *blockView) pick(slot int, sel []uint32) (*Vector, error) {
+	c := &v.cols[slot]
+	c.picks++
+	before := v.io.BytesRead
+	vec, n, err := v.part.r.PickColumn(&v.io, v.blk, c.disk, sel)
+	v.stats.BytesRead += v.io.BytesRead - before
+	v.stats.BytesScanned += int64(n)
+	return vec, err
+}
+
+// gathered returns the column of a key for the given rows (nil: all), row i being sel[i]; nil if the block
+// has none such.
+func (v *blockView) gathered(key ColumnKey, sel []uint32) (*Vector, error) {
+	if slot := v.find(key); slot >= 0 && v.find(overflowKey) < 0 && v.canPick(slot, sel) {
+		return v.pick(slot, sel)
+	}
+	vec, err := v.full(key, sel)
+	if err != nil || vec == nil || sel == nil {
+		return vec, err
+	}
+	return vec.Gather(sel, v.io.Arena), nil
 }
 
 // stream returns a stream by its position.

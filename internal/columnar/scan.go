@@ -212,7 +212,7 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	}
 	v.stats.BlocksRead++
 	v.stats.RowsScanned += int64(v.rows)
-	if err := v.head(); err != nil {
+	if err := v.headOf(it.rows); err != nil {
 		return nil, 0, err
 	}
 	mask := bitmap(v.io.Arena.ZeroWords((v.rows + 63) / 64))
@@ -224,9 +224,17 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 		}
 	}
 	if it.min < p.q.From || it.max >= p.q.To {
-		for i, t := range v.times {
-			if int64(t) < p.q.From || int64(t) >= p.q.To {
+		outside := func(i int) {
+			if t := int64(v.times[i]); t < p.q.From || t >= p.q.To {
 				mask[i>>6] &^= 1 << (uint(i) & 63)
+			}
+		}
+		for _, r := range it.rows {
+			outside(int(r))
+		}
+		if it.rows == nil {
+			for i := range v.times {
+				outside(i)
 			}
 		}
 	}

@@ -268,7 +268,7 @@ func (v *blockView) materialize(it *item, sel []uint32, columns []Ref, row func(
 	} else {
 		v.openMem(it.mem, it.block)
 	}
-	if err := v.head(); err != nil {
+	if err := v.headOf(sel); err != nil {
 		return err
 	}
 	var b Block

@@ -21,14 +21,20 @@ const (
 	presentBitmap = 1
 	presentRows   = 2
 
-	// A page is closed when it holds this many raw bytes.
-	pageBytes = 96 << 10
+	// DefaultPageBytes is how many raw bytes close a page.
+	DefaultPageBytes = 96 << 10
+	// IDs do not compress: their pages are as small as reading one value wants them.
+	idPageBytes = 16 << 10
+	// So are those of dictionaries, which are there to be small.
+	dictPageBytes = 32 << 10
 	// Dictionaries may have so many entries.
 	maxDict = 1 << 16
 )
 
 // Encoder encodes chunks. It keeps scratch memory: one goroutine at a time.
 type Encoder struct {
+	PageBytes int // of byte strings; DefaultPageBytes if a chunk is not to be read in few rows
+
 	codec   *encoding.Codec
 	words   []uint64
 	ids     []uint32
@@ -41,7 +47,7 @@ type Encoder struct {
 }
 
 // NewEncoder returns an encoder.
-func NewEncoder(c *encoding.Codec) *Encoder { return &Encoder{codec: c} }
+func NewEncoder(c *encoding.Codec) *Encoder { return &Encoder{PageBytes: DefaultPageBytes, codec: c} }
 
 // FilterKind says what a chunk's Bloom filter holds.
 type FilterKind uint8
@@ -110,8 +116,11 @@ func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([
 	case ok:
 		enc = chunkDict
 		dst = binary.AppendUvarint(dst, uint64(e.entries.count))
-		e.page = e.appendPage(e.page[:0], &e.entries, 0, e.entries.count, level)
-		dst = encoding.AppendBytes(dst, e.page)
+		e.entries.eachPage(dictPageBytes, func(from, to int) {
+			e.page = e.appendPage(e.page[:0], &e.entries, from, to, level)
+			dst = binary.AppendUvarint(dst, uint64(to-from))
+			dst = encoding.AppendBytes(dst, e.page)
+		})
 		dst = encoding.AppendIDs(dst, e.ids, e.entries.count)
 	default:
 		enc = chunkPlain
@@ -215,27 +224,35 @@ func (e *Encoder) appendPage(dst []byte, b *Builder, from, to int, level encodin
 
 // appendPlain appends the page table to dst and the pages to e.pages.
 func (e *Encoder) appendPlain(dst []byte, b *Builder, level encoding.Level) []byte {
-	type span struct{ from, to int }
-	var spans []span
-	for from := 0; from < b.count; {
-		to := from + 1
-		for to < b.count && int(b.offs[to]-b.offs[from]) < pageBytes {
-			to++
-		}
-		spans = append(spans, span{from, to})
-		from = to
+	size := e.PageBytes
+	if b.Kind == ID {
+		size = idPageBytes
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(spans)))
-	for _, s := range spans {
+	pages := 0
+	b.eachPage(size, func(int, int) { pages++ })
+	dst = binary.AppendUvarint(dst, uint64(pages))
+	b.eachPage(size, func(from, to int) {
 		at := len(e.pages)
-		e.pages = e.appendPage(e.pages, b, s.from, s.to, level)
+		e.pages = e.appendPage(e.pages, b, from, to, level)
 		page := e.pages[at:]
-		dst = binary.AppendUvarint(dst, uint64(s.to-s.from))
-		dst = binary.AppendUvarint(dst, uint64(b.offs[s.to]-b.offs[s.from]))
+		dst = binary.AppendUvarint(dst, uint64(to-from))
+		dst = binary.AppendUvarint(dst, uint64(b.offs[to]-b.offs[from]))
 		dst = binary.AppendUvarint(dst, uint64(len(page)))
 		dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(page, encoding.Castagnoli))
-	}
+	})
 	return dst
+}
+
+// eachPage calls f with ranges of values that hold size bytes or a little more.
+func (b *Builder) eachPage(size int, f func(from, to int)) {
+	for from := 0; from < b.count; {
+		to := from + 1
+		for to < b.count && int(b.offs[to]-b.offs[from]) < size {
+			to++
+		}
+		f(from, to)
+		from = to
+	}
 }
 
 // AppendFilter appends the Bloom filter of the chunk that Append made last, of

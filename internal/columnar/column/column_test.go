@@ -62,6 +62,7 @@ func TestChunks(t *testing.T) {
 		"bools":      {Bool, func(i int) Value { return BoolValue(i%3 == 0) }},
 		"const":      {String, func(int) Value { return StringValue("always") }},
 		"empty":      {String, func(int) Value { return StringValue("") }},
+		"wide":       {String, func(i int) Value { return StringValue(fmt.Sprint(string(bytes.Repeat([]byte{byte(i)}, 300)), i%401)) }},
 		"dictionary": {String, func(i int) Value { return StringValue(fmt.Sprint("value-", i%17)) }},
 		"text":       {String, func(i int) Value { return StringValue(fmt.Sprint("line ", i, " of text ", rnd.Uint64())) }},
 		"long":       {String, func(i int) Value { return StringValue(string(bytes.Repeat([]byte{byte(i)}, i%3000))) }},
@@ -114,6 +115,19 @@ func sameColumn(t *testing.T, c *encoding.Codec, chunk []byte, meta ChunkMeta, w
 		}
 	}
 	g := v.Gather(rows, a)
+	p, _, err := Pick(chunk[:meta.HeadLen], want.Kind(), want.Len(), rows, memPages{chunk, true}, c, a)
+	require.NoError(t, err, what)
+	picked := 0
+	for i, r := range rows {
+		if w := want.Value(int(r)); w != p.Value(i) || w.IsZero() == p.Has(i) {
+			t.Fatalf("%s: row %d is %v, want %v", what, r, p.Value(i), w)
+		}
+		if p.Has(i) {
+			picked++
+		}
+	}
+	require.Equal(t, len(rows), p.Len(), what)
+	require.Equal(t, picked, p.Count(), what)
 	for i, r := range rows {
 		if w := want.Value(int(r)); w != v.Value(int(r)) || w != g.Value(i) {
 			t.Fatalf("%s: row %d is %v, gathered %v, want %v", what, r, v.Value(int(r)), g.Value(i), w)
@@ -184,6 +198,17 @@ func FuzzOpen(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, headLen, n uint16, kind byte) {
 		k := Kind(kind%7 + 1)
 		a := &Arena{}
+		head := b[:min(int(headLen), len(b))]
+		sel := []uint32{0, uint32(n / 3), uint32(n / 2), uint32(n) - 1}
+		if n < 4 {
+			sel = nil
+		}
+		picked, _, pickErr := Pick(head, k, int(n), sel, memPages{b, false}, c, a)
+		if pickErr == nil {
+			for i := range picked.Len() {
+				_ = picked.Value(i)
+			}
+		}
 		chunk, err := Open(b[:min(int(headLen), len(b))], k, int(n), c, a)
 		if err != nil {
 			return

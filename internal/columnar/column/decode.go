@@ -135,7 +135,6 @@ func forEachBit(words []uint64, f func(i, rank int)) {
 func (c *Chunk) readDict(r *encoding.Reader, a *Arena) error {
 	v := &c.vec
 	n := r.Count(maxDict)
-	page := r.Bytes()
 	if r.Bad() || n == 0 {
 		return encoding.ErrCorrupt
 	}
@@ -143,20 +142,34 @@ func (c *Chunk) readDict(r *encoding.Reader, a *Arena) error {
 	v.offs = a.Uint32s(n + 1)
 	v.offs[0] = 0
 	lens := a.Words(n)
-	frame, err := encoding.DecodeInts(lens, page)
-	if err != nil {
-		return err
+	type dictPage struct {
+		frame      []byte
+		start, end int
 	}
-	raw, err := encoding.FrameLen(frame)
-	if err != nil {
-		return err
+	var room [8]dictPage
+	pages, total := room[:0], 0
+	for done := 0; done < n; {
+		k := r.Count(n - done)
+		page := r.Bytes()
+		if r.Bad() || k == 0 {
+			return encoding.ErrCorrupt
+		}
+		frame, err := encoding.DecodeInts(lens[done:done+k], page)
+		if err != nil {
+			return err
+		}
+		raw, err := encoding.FrameLen(frame)
+		if err != nil || raw > encoding.MaxPageBytes-total || !fillOffsets(v.offs[done:], lens[done:done+k], total, raw) {
+			return encoding.ErrCorrupt
+		}
+		pages = append(pages, dictPage{frame, total, total + raw})
+		done, total = done+k, total+raw
 	}
-	v.data = a.Bytes(raw + encoding.Slack)[:raw]
-	if _, err := c.codec.DecodeFrame(v.data, frame); err != nil {
-		return err
-	}
-	if !fillOffsets(v.offs, lens, 0, raw) {
-		return encoding.ErrCorrupt
+	v.data = a.Bytes(total + encoding.Slack)[:total]
+	for _, p := range pages { // in order: each may spoil a little of what comes next
+		if _, err := c.codec.DecodeFrame(v.data[p.start:p.end:cap(v.data)], p.frame); err != nil {
+			return err
+		}
 	}
 	ids := a.Uint32s(v.count)
 	if _, err := encoding.DecodeIDs(ids, r.B, n); err != nil {

@@ -43,6 +43,7 @@ func TestInts(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "rest", string(rest))
 			require.Equal(t, vals, got)
+			picks(t, b, vals)
 		})
 	}
 	small := func(name string, most int) {
@@ -51,6 +52,34 @@ func TestInts(t *testing.T) {
 	small("const", 3)
 	small("ascending", 80) // the divisor leaves nothing but ones
 	small("small", 110)
+}
+
+// picks reads values of encoded integers one by one, some at a time, and all.
+func picks(t *testing.T, b []byte, vals []uint64) {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(3, uint64(len(vals))))
+	pick := func(idx []uint32) {
+		t.Helper()
+		got := make([]uint64, len(idx))
+		require.NoError(t, PickInts(got, b, len(vals), idx))
+		for i, at := range idx {
+			require.Equal(t, vals[at], got[i], "value %d", at)
+		}
+	}
+	for _, share := range []int{1, 3, 50, 2000} {
+		var idx []uint32
+		for i := range vals {
+			if rnd.IntN(share) == 0 {
+				idx = append(idx, uint32(i))
+			}
+		}
+		pick(idx)
+	}
+	for range min(len(vals), 50) {
+		i := uint32(rnd.IntN(len(vals)))
+		pick([]uint32{i, i})
+	}
+	require.ErrorIs(t, PickInts(make([]uint64, 1), b, len(vals), []uint32{uint32(len(vals))}), ErrCorrupt)
 }
 
 func TestPackedWidths(t *testing.T) {
@@ -220,6 +249,11 @@ func FuzzInts(f *testing.F) {
 			_, err := DecodeInts(again, AppendInts(nil, dst))
 			require.NoError(t, err)
 			require.Equal(t, dst, again)
+		}
+		if n > 2 {
+			_ = PickInts(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1})
+			_ = PickFloats(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1})
+			_ = PickIDs(make([]uint32, 3), b, int(n), 100, []uint32{0, uint32(n) / 2, uint32(n) - 1})
 		}
 		_, _ = DecodeFloats(dst, b)
 		_, _ = DecodeIDs(make([]uint32, n), b, 100)

@@ -11,7 +11,9 @@ import (
 //	frame: (value - base) / divisor, in runs of 256 with a minimum and a width each
 //	delta: the same, of the differences between neighbors
 //
-// The divisor takes the zeros off times with a coarse resolution.
+// The divisor takes the zeros off times with a coarse resolution. Runs of
+// differences keep the sum of their numbers, so that a reader who wants few values adds up only
+// the runs that these are in.
 const (
 	intsConst = 0
 	intsFrame = 1
@@ -67,6 +69,9 @@ func newPlan(vals []uint64, base uint64, delta bool) plan {
 	p.runs(vals, &buf, func(us []uint64) {
 		lo, width := runRange(us)
 		p.size += uvarintLen(lo) + 1 + packedSize(len(us), width)
+		if delta {
+			p.size += uvarintLen(runSum(us, lo))
+		}
 	})
 	return p
 }
@@ -112,6 +117,9 @@ func (p *plan) append(dst []byte, vals []uint64) []byte {
 		lo, width := runRange(us)
 		dst = append(dst, byte(width))
 		dst = binary.AppendUvarint(dst, lo)
+		if p.delta {
+			dst = binary.AppendUvarint(dst, runSum(us, lo))
+		}
 		for i := range us {
 			us[i] -= lo
 		}
@@ -126,6 +134,37 @@ func runRange(us []uint64) (lo uint64, width uint) {
 		lo, hi = min(lo, u), max(hi, u)
 	}
 	return lo, bitLen(hi - lo)
+}
+
+// runSum returns the sum of us, each less lo.
+func runSum(us []uint64, lo uint64) uint64 {
+	sum := uint64(0)
+	for _, u := range us {
+		sum += u - lo
+	}
+	return sum
+}
+
+// run is a run as stored.
+type run struct {
+	width uint
+	lo    uint64
+	sum   uint64 // of the numbers; of differences only
+	body  []byte
+}
+
+// readRun reads a run of n numbers.
+func readRun(r *Reader, n int, delta bool) (h run) {
+	h.width, h.lo = uint(r.Byte()), r.Uvarint()
+	if delta {
+		h.sum = r.Uvarint()
+	}
+	if h.width > 64 {
+		r.Fail()
+		return run{}
+	}
+	h.body = r.Take(packedSize(n, h.width))
+	return h
 }
 
 // commonDivisor returns the greatest divisor of all offsets from base, 1 if
@@ -198,13 +237,12 @@ func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
 	}
 	for rest := out; len(rest) > 0; {
 		run := rest[:min(len(rest), runLen)]
-		width, lo := uint(r.Byte()), r.Uvarint()
-		size := packedSize(len(run), width)
-		if r.Bad() || width > 64 || len(r.B) < size {
+		h := readRun(&r, len(run), mode == intsDelta)
+		if r.Bad() {
 			return nil, ErrCorrupt
 		}
-		unpack(run, r.B, width)
-		r.B = r.B[size:]
+		unpack(run, h.body, h.width)
+		lo := h.lo
 		if gcd == 1 {
 			add := lo + base
 			for i := range run {

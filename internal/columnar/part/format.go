@@ -12,7 +12,7 @@ var ErrCorrupt = errors.New("part: corrupt")
 const (
 	magicHead = "BELFPRT\x00"
 	magicTail = "\x00TRPFLEB"
-	version   = 1
+	version   = 2
 
 	headerLen  = 16
 	trailerLen = 20

@@ -1,7 +1,9 @@
 package part
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"testing"
 
 	"belfry/internal/columnar/column"
@@ -20,7 +22,7 @@ func write(t testing.TB, blocks int) (*vfs.Mem, *encoding.Codec) {
 	t.Cleanup(codec.Close)
 	f, err := mem.Create("p")
 	require.NoError(t, err)
-	w := NewWriter(f, codec, encoding.Fast)
+	w := NewWriter(f, codec, encoding.Fast, column.DefaultPageBytes)
 	id, text, num := w.Column("id", column.ID, FlagIndexed), w.Column("text", column.String, 0), w.Column("num", column.Int, 0)
 	for b := range blocks {
 		var times []uint64
@@ -141,18 +143,28 @@ func TestIDFilter(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	mem, codec := write(t, 1)
-	require.NoError(t, mem.Corrupt("p", func(b []byte) []byte { b[len(b)-20]++; return b }))
-	f, err := mem.Open("p")
-	require.NoError(t, err)
-	_, err = Open(f, codec)
-	require.ErrorContains(t, err, "version 2")
+	reopen := func(change func(b []byte)) error {
+		require.NoError(t, mem.Corrupt("p", func(b []byte) []byte { change(b); return b }))
+		f, err := mem.Open("p")
+		require.NoError(t, err)
+		_, err = Open(f, codec)
+		return err
+	}
+	err := reopen(func(b []byte) { b[len(b)-20]++ })
+	require.ErrorIs(t, err, ErrCorrupt, "not a version, but damage")
+	err = reopen(func(b []byte) {
+		t := b[len(b)-trailerLen:]
+		footer := b[len(b)-trailerLen-int(binary.LittleEndian.Uint32(t[4:])) : len(b)-trailerLen+8]
+		binary.LittleEndian.PutUint32(t[8:], crc32.Checksum(footer, encoding.Castagnoli))
+	})
+	require.ErrorContains(t, err, fmt.Sprint("version ", version+1))
 }
 
 func TestWriterRefusals(t *testing.T) {
 	mem, codec := write(t, 1)
 	f, err := mem.Create("q")
 	require.NoError(t, err)
-	w := NewWriter(f, codec, encoding.Fast)
+	w := NewWriter(f, codec, encoding.Fast, column.DefaultPageBytes)
 	require.Error(t, w.WriteBlock(nil, nil, nil))
 	require.Error(t, w.WriteBlock([]uint64{1}, []Run{{"a", 2}}, nil))
 	require.Error(t, w.WriteBlock([]uint64{1, 2}, []Run{{"b", 1}, {"a", 1}}, nil))

@@ -2,6 +2,7 @@ package part
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -71,9 +72,6 @@ func (r *Reader) open() error {
 	if string(t[12:]) != magicTail {
 		return corrupt("no trailer")
 	}
-	if v := binary.LittleEndian.Uint32(t); v != version {
-		return fmt.Errorf("part: format version %d, this release reads %d", v, version)
-	}
 	if footerLen > size-headerLen-trailerLen {
 		return corrupt("footer length")
 	}
@@ -94,6 +92,10 @@ func (r *Reader) open() error {
 	}
 	if crc32.Checksum(footer, encoding.Castagnoli) != binary.LittleEndian.Uint32(t[8:]) {
 		return corrupt("footer checksum")
+	}
+	// Only now: a version that is not what was written says nothing.
+	if v := binary.LittleEndian.Uint32(t); v != version {
+		return fmt.Errorf("part: format version %d, this release reads %d", v, version)
 	}
 	d := encoding.Reader{B: footer[:footerLen]}
 	r.Meta = Meta{Rows: d.Uvarint(), MinTime: d.Varint(), MaxTime: d.Varint(), Size: size, Blocks: d.Count(MaxBlocks)}
@@ -265,13 +267,21 @@ func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	runs = io.Arena.Words(b.LastStream - b.FirstStream + 1)
-	times = io.Arena.Words(b.Rows)
-	rest, err := encoding.DecodeInts(runs, raw)
-	if err == nil {
-		_, err = encoding.DecodeInts(times, rest)
-	}
+	runs, rest, err := decodeRuns(io, b, raw)
 	if err != nil {
+		return nil, nil, err
+	}
+	times = io.Arena.Words(b.Rows)
+	if _, err := encoding.DecodeInts(times, rest); err != nil {
+		return nil, nil, corrupt("block head")
+	}
+	return runs, times, nil
+}
+
+// decodeRuns decodes the lengths of the runs of a block's streams, and returns what follows.
+func decodeRuns(io *IO, b *Block, raw []byte) (runs []uint64, rest []byte, err error) {
+	runs = io.Arena.Words(b.LastStream - b.FirstStream + 1)
+	if rest, err = encoding.DecodeInts(runs, raw); err != nil {
 		return nil, nil, corrupt("block head")
 	}
 	sum := uint64(0)
@@ -284,7 +294,39 @@ func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
 	if sum != uint64(b.Rows) {
 		return nil, nil, corrupt("block head")
 	}
+	return runs, rest, nil
+}
+
+// PickHead returns what ReadHead does, with the times of the given rows only.
+func (r *Reader) PickHead(io *IO, b *Block, sel []uint32) (runs, times []uint64, err error) {
+	raw, err := r.read(io, b.off, b.len, b.crc, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	runs, rest, err := decodeRuns(io, b, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	times = io.Arena.Words(len(sel))
+	if encoding.PickInts(times, rest, b.Rows, sel) != nil {
+		return nil, nil, corrupt("block head")
+	}
 	return runs, times, nil
+}
+
+// PickColumn reads the given rows (ascending) of a column, without decoding the others. Row i
+// of the vector is row sel[i] of the block. It also returns how many bytes it has decoded.
+func (r *Reader) PickColumn(io *IO, b *Block, c *BlockColumn, sel []uint32) (*column.Vector, int, error) {
+	head, err := r.read(io, c.Off, c.HeadLen, c.HeadCRC, true)
+	if err != nil {
+		return nil, 0, err
+	}
+	def := &r.Columns[c.Column]
+	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, r.Pages(io, c), r.codec, io.Arena)
+	if errors.Is(err, encoding.ErrCorrupt) {
+		err = corrupt("column " + def.Name)
+	}
+	return v, n, err
 }
 
 // OpenColumn decodes the head of a column's chunk.

@@ -37,9 +37,11 @@ type columnKey struct {
 // writeSize is how many bytes are gathered for one write.
 const writeSize = 1 << 20
 
-// NewWriter begins a part in an empty file.
-func NewWriter(f vfs.File, codec *encoding.Codec, level encoding.Level) *Writer {
+// NewWriter begins a part in an empty file. Byte strings are compressed in pages of
+// pageBytes: small ones are larger in the file, and quicker to read a value from.
+func NewWriter(f vfs.File, codec *encoding.Codec, level encoding.Level, pageBytes int) *Writer {
 	w := &Writer{f: f, codec: codec, enc: column.NewEncoder(codec), level: level, index: map[columnKey]int{}, ids: map[int]*idEntries{}}
+	w.enc.PageBytes = pageBytes
 	w.buf = append(w.buf, magicHead...)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, version)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, 0)
