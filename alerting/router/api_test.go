@@ -234,6 +234,38 @@ func TestExpiredAlertsGetANewTerm(t *testing.T) {
 	})
 }
 
+// An alert whose term ran out while it could have been renewed is over: it must
+// not come back with the next start, and page somebody again.
+func TestEndedAlertsStayEnded(t *testing.T) {
+	for _, how := range []string{"killed", "stopped"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, simple)
+				req := httptest.NewRequest(http.MethodPost, "/api/v2/alerts", strings.NewReader(`[{"labels":{"alertname":"A"}}]`))
+				req.Header.Set("Content-Type", "application/json")
+				rec := httptest.NewRecorder()
+				g.router.Handler().ServeHTTP(rec, req)
+				require.Equal(t, http.StatusOK, rec.Code)
+				g.at("7m")
+				require.Len(t, g.told, 2, "fired and resolved")
+				require.Contains(t, g.told[1], "resolved")
+				g.reset()
+				if how == "killed" {
+					dir := t.TempDir()
+					copyDir(t, g.dir, dir)
+					g.close()
+					g.dir = dir
+				} else {
+					g.close()
+				}
+				g.open(simple)
+				g.at("20m")
+				g.want()
+			})
+		})
+	}
+}
+
 func TestAPIRefuses(t *testing.T) {
 	s := serve(t, simple)
 	for name, c := range map[string]struct {

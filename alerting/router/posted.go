@@ -25,7 +25,7 @@ type posted struct {
 	journal *journal
 
 	mu    sync.Mutex
-	known map[model.Fingerprint]struct{} // of alerts that came from outside
+	known map[model.Fingerprint]time.Time // of alerts that came from outside: the end that is in the journal as over
 }
 
 var _ provider.Alerts = (*posted)(nil)
@@ -35,6 +35,8 @@ type postedAlert struct {
 	model.Alert
 	UpdatedAt time.Time `json:"updatedAt"`
 	Timeout   bool      `json:"timeout"`
+	// Over says that its term ran out while it could have been renewed.
+	Over bool `json:"over,omitempty"`
 }
 
 // postedChunk is how many alerts go into one record.
@@ -42,7 +44,7 @@ const postedChunk = 1000
 
 // Put keeps alerts, then routes them.
 func (p *posted) Put(ctx context.Context, alerts ...*alert.Alert) error {
-	if err := each(alerts, p.journal.put); err != nil {
+	if err := each(alerts, time.Now(), p.journal.put); err != nil {
 		return fault.Unavailablef(10*time.Second, "alerts cannot be stored: %w", err)
 	}
 	p.remember(alerts)
@@ -53,17 +55,18 @@ func (p *posted) remember(alerts []*alert.Alert) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, a := range alerts {
-		p.known[a.Fingerprint()] = struct{}{}
+		fp := a.Fingerprint()
+		p.known[fp] = p.known[fp] // present, with what was recorded of it
 	}
 }
 
-// each encodes alerts in chunks.
-func each(alerts []*alert.Alert, write func([]byte) error) error {
+// each encodes alerts in chunks, as of now.
+func each(alerts []*alert.Alert, now time.Time, write func([]byte) error) error {
 	for len(alerts) > 0 {
 		n := min(len(alerts), postedChunk)
 		list := make([]postedAlert, n)
 		for i, a := range alerts[:n] {
-			list[i] = postedAlert{a.Alert, a.UpdatedAt, a.Timeout}
+			list[i] = postedAlert{a.Alert, a.UpdatedAt, a.Timeout, a.ResolvedAt(now)}
 		}
 		b, err := json.Marshal(list)
 		if err != nil {
@@ -91,7 +94,7 @@ func (p *posted) restore(record []byte, now time.Time, term time.Duration) error
 	alerts := make([]*alert.Alert, 0, len(list))
 	for _, in := range list {
 		a := &alert.Alert{Alert: in.Alert, UpdatedAt: in.UpdatedAt, Timeout: in.Timeout}
-		if a.EndsAt.After(a.UpdatedAt) && a.EndsAt.Before(now.Add(term)) {
+		if !in.Over && a.EndsAt.After(a.UpdatedAt) && a.EndsAt.Before(now.Add(term)) {
 			a.EndsAt = now.Add(term)
 		}
 		if a.Validate() != nil {
@@ -117,7 +120,7 @@ func (p *posted) snapshot(path string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = each(alerts, func(b []byte) error {
+	err = each(alerts, time.Now(), func(b []byte) error {
 		n, err := f.Write(record(b))
 		size += int64(n)
 		return err
@@ -141,6 +144,28 @@ func (p *posted) isKnown(fp model.Fingerprint) bool {
 	return ok
 }
 
+// recordEnds journals which alerts have run out since it last did: after a
+// restart they would look as if they had run out while nobody could renew them.
+func (p *posted) recordEnds(now time.Time) error {
+	var over []*alert.Alert
+	p.mu.Lock()
+	for fp, recorded := range p.known {
+		if a, err := p.Get(fp); err == nil && a.ResolvedAt(now) && !a.EndsAt.Equal(recorded) {
+			over = append(over, a)
+		}
+	}
+	p.mu.Unlock()
+	if err := each(over, now, p.journal.put); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range over {
+		p.known[a.Fingerprint()] = a.EndsAt
+	}
+	return nil
+}
+
 // forget drops what the store no longer has from what is known.
 func (p *posted) forget() {
 	p.mu.Lock()
@@ -155,9 +180,13 @@ func (p *posted) forget() {
 // maxPostedJournal is the size at which the journal is folded early, in bytes.
 const maxPostedJournal = 64 << 20
 
+// endsInterval is how often ends are recorded. An alert that ends that shortly
+// before a crash gets a new term.
+const endsInterval = 10 * time.Second
+
 // run folds the journal, until stop is closed.
 func (p *posted) run(stop <-chan struct{}, interval time.Duration, path string) {
-	tick := time.NewTicker(min(interval, time.Minute))
+	tick := time.NewTicker(min(interval, endsInterval))
 	defer tick.Stop()
 	last := time.Now()
 	for {
@@ -166,6 +195,9 @@ func (p *posted) run(stop <-chan struct{}, interval time.Duration, path string) 
 		case <-stop:
 			stopped = true
 		case now := <-tick.C:
+			if err := p.recordEnds(now); err != nil {
+				p.journal.logger.Error("the end of alerts could not be recorded", "err", err)
+			}
 			if now.Sub(last) < interval && p.journal.length() < maxPostedJournal {
 				continue
 			}

@@ -158,7 +158,7 @@ func (r *Router) openState() error {
 }
 
 func (r *Router) openPosted() (err error) {
-	r.posted = &posted{Alerts: r.alerts, known: map[model.Fingerprint]struct{}{}}
+	r.posted = &posted{Alerts: r.alerts, known: map[model.Fingerprint]time.Time{}}
 	now, term := time.Now(), time.Duration(r.opts.Alertmanager.Global.ResolveTimeout)
 	r.posted.journal, err = openJournal(r.path(alertsFile+".journal"), r.logger, r.metrics.journalFailures,
 		func(b []byte) error { return r.posted.restore(b, now, term) }, r.path(alertsFile))
