@@ -8,7 +8,7 @@ export function paletteColor(index: number): string {
   return palette[((index % palette.length) + palette.length) % palette.length] ?? palette[0];
 }
 
-/** FNV-1a, 32 bits: stable over sessions, so a service keeps its colour. */
+/** FNV-1a, 32 bits: always the same, so a service keeps its colour. */
 export function hashString(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
