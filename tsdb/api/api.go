@@ -169,6 +169,9 @@ func (o *Options) fillIn() {
 	if o.Features == nil {
 		o.Features = features.NewRegistry()
 	}
+	if o.Flags == nil {
+		o.Flags = map[string]string{} // clients want an object, not null
+	}
 	if o.Gatherer == nil {
 		o.Gatherer = prometheus.Gatherers{}
 	}

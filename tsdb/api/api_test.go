@@ -191,6 +191,10 @@ func TestStatusForGrafana(t *testing.T) {
 	require.Equal(t, 204, s.do("a", http.MethodOptions, "/api/v1/query", "").Code)
 }
 
+func TestNoFlagsAreAnObject(t *testing.T) {
+	require.JSONEq(t, `{}`, newServer(t, nil).get("a", "/api/v1/status/flags"))
+}
+
 func TestMetadataAndExemplars(t *testing.T) {
 	s := newServer(t, nil)
 	s.put("a", now, 1, storage.AOptions{
