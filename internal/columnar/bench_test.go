@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"belfry/internal/columnar/encoding"
 	"belfry/internal/vfs"
 
 	"github.com/grafana/regexp"
@@ -366,4 +367,64 @@ func BenchmarkLookupManyParts(b *testing.B) {
 		n++
 	}
 	b.ReportMetric(float64(cpu()-begin)/float64(n)/1000, "cpu-us/lookup")
+}
+
+// BenchmarkQueryDuringMerge measures a scan of all rows while merges go on.
+func BenchmarkQueryDuringMerge(b *testing.B) {
+	db, err := Open(benchOptions(vfs.OS{}, b.TempDir()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	ctx := context.Background()
+	for i, p := range benchPayloads(400) {
+		if _, err := db.Append(ctx, "t", p); err != nil {
+			b.Fatal(err)
+		}
+		if i%20 == 19 {
+			if err := db.Flush(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	done, stop := make(chan struct{}), make(chan struct{})
+	merges := 0
+	go func() { // merges the same parts again and again, into files that nobody sees
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			var sources []mergeSource
+			for _, h := range db.parts["t"] {
+				sources = append(sources, newPartSource(h))
+			}
+			h, err := db.writePart(ctx, partInfo{tenant: "t"}, sources, encoding.Fast, db.newPacer())
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			h.drop.Store(true)
+			h.release()
+			merges++
+		}
+	}()
+	body := RowRef("body")
+	var worst time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		_, err := db.Scan(ctx, Query{Tenant: "t", From: math.MinInt64, To: math.MaxInt64, Filter: Contains{Ref: body, Text: "absentneedle"}}, func() Worker {
+			return WorkerFunc(func(*Block) error { return nil })
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		worst = max(worst, time.Since(begin))
+	}
+	close(stop)
+	<-done
+	b.ReportMetric(float64(merges)/b.Elapsed().Seconds(), "merges/s")
+	b.ReportMetric(float64(worst.Milliseconds()), "worst-ms")
 }

@@ -54,6 +54,7 @@ type DB struct {
 	parts  map[string][]*partHandle // by tenant, by seq
 
 	filterBytes atomic.Int64 // of ID filters in memory
+	activity    activity
 
 	idMu   sync.Mutex
 	lastID uint64
@@ -106,6 +107,9 @@ func (o *Options) setDefaults() error {
 	if o.FilterMemory == 0 {
 		o.FilterMemory = defaultFilterMemory
 	}
+	if o.MergeMemory <= 0 {
+		o.MergeMemory = defaultMergeMemory
+	}
 	if o.FS == nil {
 		o.FS = vfs.OS{}
 	}
@@ -144,6 +148,7 @@ func Open(o Options) (*DB, error) {
 		closing:     make(chan struct{}),
 		flushSignal: make(chan struct{}, 1),
 		mergeSignal: make(chan struct{}, 1),
+		activity:    activity{begin: time.Now()},
 	}
 	db.ctx, db.cancel = context.WithCancel(context.Background())
 	if err := db.open(); err != nil {
@@ -351,10 +356,14 @@ func (db *DB) enter() error {
 		return fault.Unavailablef(0, "columnar: closed")
 	}
 	db.inside.Add(1)
+	db.activity.enter()
 	return nil
 }
 
-func (db *DB) leave() { db.inside.Done() }
+func (db *DB) leave() {
+	db.activity.leave()
+	db.inside.Done()
+}
 
 // Close flushes and closes. Appends and queries that come after fail with
 // fault.Unavailable; those under way are waited for.

@@ -122,7 +122,7 @@ func (db *DB) deleteFrom(ctx context.Context, h *partHandle, root *node, q Query
 	if uint64(total) < h.rows {
 		src := &deletingSource{partSource: newPartSource(h), plan: p, items: items}
 		info := h.partInfo
-		n, err := db.writePart(ctx, info, []mergeSource{src}, encoding.Fast)
+		n, err := db.writePart(ctx, info, []mergeSource{src}, encoding.Fast, nil)
 		if err != nil {
 			return 0, db.deleteFailed(h, err)
 		}

@@ -33,7 +33,9 @@
 // flushed into one part per tenant and UTC day; the manifest records the parts
 // together with the log position that they cover, so that a replay starts
 // exactly there. Parts are merged within their day, and dropped by age and by
-// total size.
+// total size. While appends or queries run, all merges together take about half a
+// processor, unless they have fallen far behind; one merge takes about
+// Options.MergeMemory at most.
 //
 // # Limits worth knowing
 //

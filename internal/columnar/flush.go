@@ -111,7 +111,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 		}
 		slices.Sort(days)
 		for _, day := range days {
-			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq}, byDay[day], encoding.Fast)
+			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq}, byDay[day], encoding.Fast, nil)
 			if err != nil {
 				return fail(err)
 			}
@@ -146,7 +146,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 }
 
 // writePart merges sources into a new part and opens it.
-func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSource, level encoding.Level) (*partHandle, error) {
+func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSource, level encoding.Level, p *pacer) (*partHandle, error) {
 	info.id = db.nextPartID()
 	dir := path.Join(db.o.Dir, info.dir())
 	if err := db.fs.MkdirAll(dir); err != nil {
@@ -157,7 +157,7 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 	if err != nil {
 		return nil, err
 	}
-	meta, err := db.fillPart(ctx, f, sources, level)
+	meta, err := db.fillPart(ctx, f, sources, level, p)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -178,8 +178,9 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 	return h, nil
 }
 
-func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, level encoding.Level) (part.Meta, error) {
+func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, level encoding.Level, p *pacer) (part.Meta, error) {
 	w := part.NewWriter(f, db.codec, level, db.o.pageBytes())
+	w.Pause = func() error { return p.pace(ctx) }
 	if err := newMerger(&db.o, w, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/part"
 )
 
 const (
@@ -53,6 +54,7 @@ func (db *DB) pickMerge() []*partHandle {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	settled := dayOf(db.now().Add(-settleAfter).UnixNano())
+	bounds := db.mergeBounds()
 	var best []*partHandle
 	for _, live := range db.parts {
 		byDay := map[int64][]*partHandle{}
@@ -60,7 +62,7 @@ func (db *DB) pickMerge() []*partHandle {
 			byDay[h.day] = append(byDay[h.day], h)
 		}
 		for day, parts := range byDay {
-			for _, g := range [...][]*partHandle{levelGroup(parts), settledGroup(parts, day < settled)} {
+			for _, g := range [...][]*partHandle{levelGroup(parts, bounds), settledGroup(parts, day < settled, bounds)} {
 				if g != nil && (best == nil || g[0].level < best[0].level) {
 					best = g
 				}
@@ -73,41 +75,84 @@ func (db *DB) pickMerge() []*partHandle {
 	return best
 }
 
-// levelGroup returns mergeFactor or more neighbors of one level.
-func levelGroup(parts []*partHandle) []*partHandle {
+// mergeBounds says how much one merge may take.
+type mergeBounds struct {
+	rows   uint64
+	memory int64
+}
+
+// An entry of an ID index is held until the index is written, and so is its filter.
+const idEntryBytes = 14
+
+func (db *DB) mergeBounds() mergeBounds {
+	b := mergeBounds{rows: maxPartRows, memory: db.o.MergeMemory}
+	indexed := int64(0)
+	for i := range db.o.Columns {
+		if db.o.Columns[i].Indexed {
+			indexed++
+		}
+	}
+	if indexed > 0 {
+		// Half of the memory for the indexes, half for the blocks.
+		b.rows = min(b.rows, uint64(max(db.o.MergeMemory/2/(indexed*idEntryBytes), 1)))
+		b.memory /= 2
+	}
+	return b
+}
+
+// mergeBuffer returns how many bytes the largest block of a part takes in a merge, about.
+func mergeBuffer(r *part.Reader) int64 {
+	most := int64(0)
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		packed := int64(0)
+		for j := range b.Columns {
+			packed += int64(b.Columns[j].Len)
+		}
+		// Text unpacks to about four times its size; a block is closed at maxBlockBytes.
+		// To that come a word for each row and column.
+		most = max(most, min(5*packed, maxBlockBytes)+int64(b.Rows)*int64(8*len(b.Columns)+8))
+	}
+	return most
+}
+
+// take returns how many of the parts, from the first, one merge may take: at
+// least two if their rows and sizes allow it.
+func (b mergeBounds) take(parts []*partHandle, ok func(*partHandle) bool) int {
+	rows, size, memory := uint64(0), int64(0), int64(2*maxBlockBytes) // of the block that is built
+	for n, h := range parts {
+		rows, size, memory = rows+h.rows, size+h.size, memory+h.buffer
+		if n == mergeMax || h.merging || !ok(h) || rows > b.rows || size > maxPartSize || n >= 2 && memory > b.memory {
+			return n
+		}
+	}
+	return len(parts)
+}
+
+// levelGroup returns neighbors of one level, of which there must be mergeFactor or more.
+func levelGroup(parts []*partHandle, b mergeBounds) []*partHandle {
 	for from := 0; from < len(parts); {
-		to := from
-		rows, size := uint64(0), int64(0)
-		for to < len(parts) && to-from < mergeMax && parts[to].level == parts[from].level && !parts[to].merging &&
-			rows+parts[to].rows <= maxPartRows && size+parts[to].size <= maxPartSize {
-			rows += parts[to].rows
-			size += parts[to].size
-			to++
+		level := parts[from].level
+		same := func(h *partHandle) bool { return h.level == level }
+		roomy := b
+		roomy.memory = 1 << 62
+		n := roomy.take(parts[from:], same)
+		if n >= mergeFactor {
+			return parts[from : from+b.take(parts[from:], same)]
 		}
-		if to-from >= mergeFactor {
-			return parts[from:to]
-		}
-		from = max(to, from+1)
+		from += max(n, 1)
 	}
 	return nil
 }
 
 // settledGroup returns neighbors of whatever levels in a day that is over.
-func settledGroup(parts []*partHandle, over bool) []*partHandle {
+func settledGroup(parts []*partHandle, over bool, b mergeBounds) []*partHandle {
 	if !over {
 		return nil
 	}
 	for from := range parts {
-		to := from
-		rows, size := uint64(0), int64(0)
-		for to < len(parts) && to-from < mergeMax && !parts[to].merging &&
-			rows+parts[to].rows <= maxPartRows && size+parts[to].size <= maxPartSize {
-			rows += parts[to].rows
-			size += parts[to].size
-			to++
-		}
-		if to-from >= 2 {
-			return parts[from:to]
+		if n := b.take(parts[from:], func(*partHandle) bool { return true }); n >= 2 {
+			return parts[from : from+n]
 		}
 	}
 	return nil
@@ -146,7 +191,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 	if rows >= smallRows {
 		level = encoding.Small
 	}
-	h, err := db.writePart(ctx, info, sources, level)
+	h, err := db.writePart(ctx, info, sources, level, db.pacerFor(info))
 	if err != nil {
 		if isCorrupt(err) {
 			for _, s := range read {
@@ -183,6 +228,22 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 	}
 	db.metrics.mergedRows.Add(float64(rows))
 	return nil
+}
+
+// pacerFor returns what slows a merge down, nil if merges of the tenant's day have fallen behind.
+func (db *DB) pacerFor(info partInfo) *pacer {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	n := 0
+	for _, h := range db.parts[info.tenant] {
+		if h.day == info.day {
+			n++
+		}
+	}
+	if n >= behindParts {
+		return nil
+	}
+	return db.newPacer()
 }
 
 func (db *DB) allLive(group []*partHandle) bool {

@@ -239,6 +239,9 @@ func (m *merger) drain() error {
 		}
 	}
 	m.pending, m.pendRows = m.pending[:0], 0
+	if err := m.w.Pause(); err != nil {
+		return err
+	}
 	if len(m.over) > 0 {
 		b := &m.cols[m.columnOf(overflowKey)].b
 		for row := at; row < uint32(len(m.times)); row++ {

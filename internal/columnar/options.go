@@ -75,6 +75,7 @@ type Options struct {
 	Retention         Retention     // for ever
 	FilterMemory      int64         // for the ID filters of all parts; those beyond are read from disk, a page at a time; 256 MiB; negative: none
 	MergeConcurrency  int           // 1; negative: no merges
+	MergeMemory       int64         // one merge takes about so much at most; 128 MiB
 	QueryConcurrency  int           // goroutines of one query; GOMAXPROCS
 	MaxConcurrentWork int           // blocks worked on at once by all queries; 2 * GOMAXPROCS
 
@@ -102,4 +103,5 @@ const (
 	defaultMaxPayloadBytes = 64 << 20
 	defaultSyncInterval    = time.Second
 	defaultFilterMemory    = 256 << 20
+	defaultMergeMemory     = 128 << 20
 )

@@ -35,6 +35,7 @@ type partHandle struct {
 	drop    atomic.Bool // remove the file with the last reference
 	merging bool        // guarded by DB.mu
 	filters int64       // bytes of ID filters in memory
+	buffer  int64       // bytes that reading it in a merge takes, about
 	db      *DB
 }
 
@@ -57,6 +58,7 @@ func (db *DB) openPart(info partInfo) (*partHandle, error) {
 		}
 		h.streams = append(h.streams, d)
 	}
+	h.buffer = mergeBuffer(r)
 	if err := h.loadFilters(); err != nil {
 		r.Close()
 		return nil, err

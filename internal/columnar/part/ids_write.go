@@ -30,7 +30,7 @@ func (s *idEntries) add(hash uint64, pos uint32) {
 }
 
 // sort orders the entries by the part of the hash that is stored, then place.
-func (s *idEntries) sort() {
+func (s *idEntries) sort(pause func() error) error {
 	for _, b := range s.buckets {
 		slices.SortFunc(b, func(x, y idEntry) int {
 			switch hx, hy := x.hash()>>idHashShift, y.hash()>>idHashShift; {
@@ -41,7 +41,11 @@ func (s *idEntries) sort() {
 			}
 			return int(x.pos) - int(y.pos)
 		})
+		if err := pause(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // distinct calls f with each hash at least once, mostly once, after sort.
@@ -64,7 +68,9 @@ func (s *idEntries) appendFilter(dst []byte) []byte {
 
 // writeIDs writes the pages of an ID index and returns its top. It sorts ids.
 func (w *Writer) writeIDs(ids *idEntries) ([]byte, error) {
-	ids.sort()
+	if err := ids.sort(w.pause); err != nil {
+		return nil, err
+	}
 	top := binary.AppendUvarint(nil, uint64(ids.count))
 	top = binary.AppendUvarint(top, uint64(w.pos()))
 	prev := uint64(0)
@@ -87,9 +93,11 @@ func (w *Writer) writeIDs(ids *idEntries) ([]byte, error) {
 		top = binary.LittleEndian.AppendUint32(top, crc32.Checksum(w.buf[start:], encoding.Castagnoli))
 		prev, page = first, page[:0]
 		if len(w.buf) >= writeSize {
-			return w.flush()
+			if err := w.flush(); err != nil {
+				return err
+			}
 		}
-		return nil
+		return w.pause()
 	}
 	for _, b := range ids.buckets {
 		for len(b) > 0 {

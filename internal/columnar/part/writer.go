@@ -13,6 +13,9 @@ import (
 
 // Writer writes a part. One goroutine at a time.
 type Writer struct {
+	// Pause, if set, is called between pieces of work of a few milliseconds. Its error ends the write.
+	Pause func() error
+
 	f     vfs.File
 	codec *encoding.Codec
 	enc   *column.Encoder
@@ -159,9 +162,18 @@ func (w *Writer) writeColumn(b *Block, c Values, n int) error {
 	bc.FilterLen = len(w.buf) - at
 	b.Columns = append(b.Columns, bc)
 	if len(w.buf) >= writeSize {
-		return w.flush()
+		if err := w.flush(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return w.pause()
+}
+
+func (w *Writer) pause() error {
+	if w.Pause == nil {
+		return nil
+	}
+	return w.Pause()
 }
 
 func (w *Writer) indexIDs(col int, b *column.Builder) {
