@@ -10,6 +10,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	opts := bench.Options{}
+	peer := bench.Peer{}
 	cmd := &cobra.Command{
 		Use:       "bench [metrics|logs|traces|all]...",
 		Short:     "Load a fresh process over OTLP and print what that cost",
@@ -24,6 +25,9 @@ func benchCommand() *cobra.Command {
 			if len(args) == 0 {
 				opts.Signals = []string{"all"}
 			}
+			if peer.PID != 0 {
+				opts.Peer = &peer
+			}
 			return bench.Run(cmd.Context(), opts)
 		},
 	}
@@ -31,5 +35,10 @@ func benchCommand() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Series, "series", 20_000, "metric series")
 	cmd.Flags().IntVar(&opts.Scrapes, "scrapes", 40, "points of each series, 15 s apart")
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the load: the same seed makes the same load")
+	cmd.Flags().IntVar(&peer.PID, "peer-pid", 0, "process of a peer that runs already, loaded and asked after Belfry with the same data")
+	cmd.Flags().StringVar(&peer.Kind, "peer", "victorialogs", "what the peer is")
+	cmd.Flags().StringVar(&peer.Base, "peer-url", "http://127.0.0.1:9428", "the peer's query API")
+	cmd.Flags().StringVar(&peer.OTLP, "peer-otlp", "http://127.0.0.1:9428/insert/opentelemetry", "what /v1/logs is appended to")
+	cmd.Flags().StringVar(&peer.Dir, "peer-dir", "", "the peer's data folder")
 	return cmd
 }

@@ -26,8 +26,14 @@ type Process struct {
 	OTLP string // of its OTLP/HTTP receiver
 	Dir  string // its data
 
-	cmd *exec.Cmd
+	pid int
+	cmd *exec.Cmd // nil for a process that somebody else started
 	log bytes.Buffer
+}
+
+// Attach returns a process that runs already: a peer, to be measured beside.
+func Attach(base, otlp, dir string, pid int) *Process {
+	return &Process{Base: base, OTLP: otlp, Dir: dir, pid: pid}
 }
 
 // Spawn starts the program's `serve` on free ports and an empty folder, and
@@ -61,14 +67,18 @@ collector:
 	if err := p.cmd.Start(); err != nil {
 		return nil, 0, err
 	}
+	p.pid = p.cmd.Process.Pid
 	if err := waitReady(ctx, p.Base+"/-/ready"); err != nil {
 		return nil, 0, errors.Join(err, p.Stop(), errors.New(p.log.String()))
 	}
 	return p, time.Since(begin), nil
 }
 
-// Stop ends the process as an operator would.
+// Stop ends the process as an operator would, if it was spawned here.
 func (p *Process) Stop() error {
+	if p.cmd == nil {
+		return nil
+	}
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
@@ -117,7 +127,7 @@ func waitReady(ctx context.Context, url string) error {
 
 // CPU returns the CPU time that the process has used, in user and kernel mode.
 func (p *Process) CPU() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
 	if err != nil {
 		return 0, err
 	}
@@ -134,7 +144,7 @@ func (p *Process) CPU() (time.Duration, error) {
 
 // Memory returns the resident set now and at its highest, in bytes.
 func (p *Process) Memory() (now, peak int64, err error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	Scrapes int
 	Seed    uint64
 	Out     io.Writer
+
+	// Peer, if set, is loaded and asked after Belfry with the same data.
+	Peer *Peer
 }
 
 // signal is one of the three loads and the questions asked after it.
@@ -118,14 +121,21 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("no such load: %s (want metrics, logs, traces or all)", strings.Join(o.Signals, ", "))
 	}
 	for _, s := range signals {
-		if err := runSignal(ctx, o, s); err != nil {
+		if err := runOwn(ctx, o, s); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if o.Peer == nil {
+			continue
+		}
+		if err := runPeer(ctx, o, s, start); err != nil {
+			return fmt.Errorf("%s of the peer: %w", s.name, err)
 		}
 	}
 	return nil
 }
 
-func runSignal(ctx context.Context, o Options, s signal) (err error) {
+// runOwn measures a fresh process of Belfry.
+func runOwn(ctx context.Context, o Options, s signal) error {
 	dir, err := os.MkdirTemp("", "belfry-bench-")
 	if err != nil {
 		return err
@@ -135,6 +145,12 @@ func runSignal(ctx context.Context, o Options, s signal) (err error) {
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(o.Out, "%s\n  ready after %d ms\n", s.name, ready.Milliseconds())
+	return measure(ctx, o, s, p)
+}
+
+// measure loads a process with a signal, lets it settle, and asks.
+func measure(ctx context.Context, o Options, s signal, p *Process) (err error) {
 	stopped := false
 	defer func() {
 		if !stopped {
@@ -166,17 +182,23 @@ func runSignal(ctx context.Context, o Options, s signal) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := settle(ctx, p); err != nil {
+		return err
+	}
+	settled, err := p.CPU()
+	if err != nil {
+		return err
+	}
 
 	w := tabwriter.NewWriter(o.Out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(w, "%s\n", s.name)
-	row("ready after", "%d ms", ready.Milliseconds())
 	row("idle memory", "%.0f MB", float64(idle)/1e6)
 	row("load", "%d %ss, %d bytes of OTLP each", records, s.unit, sent/int64(records))
 	row("rate", "%.0f %ss/s", float64(records)/wall.Seconds(), s.unit)
 	row("CPU", "%.2f µs a %s", float64((loaded-before).Nanoseconds())/1e3/float64(records), s.unit)
+	row("CPU once settled", "%.2f µs a %s", float64((settled-before).Nanoseconds())/1e3/float64(records), s.unit)
 	row("peak memory", "%.0f MB", float64(peak)/1e6)
 	for _, q := range s.queries {
 		wall, cpu, size, err := p.ask(ctx, q.url)

@@ -1,0 +1,48 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// Peer is another server, running already, that takes the same load.
+type Peer struct {
+	Kind string // what it speaks: victorialogs
+	Base string // of its query API
+	OTLP string // what the OTLP paths are appended to
+	Dir  string // its data
+	PID  int
+}
+
+// peerQueries are the questions of each kind of peer, equal to Belfry's own of
+// the signal.
+func peerQueries(kind, signalName string, from, to time.Time) ([]query, error) {
+	if kind != "victorialogs" || signalName != "logs" {
+		return nil, fmt.Errorf("there are no questions for %s on a %q", signalName, kind)
+	}
+	ask := func(logsQL string) string {
+		return "/select/logsql/query?" + url.Values{
+			"query": {logsQL}, "start": {from.Format(time.RFC3339)}, "end": {to.Format(time.RFC3339)},
+		}.Encode()
+	}
+	return []query{
+		{"needle word, everything", ask(`nosuchneedleword`)},
+		{"field equality count", ask(`http.response.status_code:=500 | stats by (_time:1m) count() hits`)},
+		{"count per minute by service", ask(`* | stats by (_time:1m, service.name) count() hits`)},
+		{"regex, everything", ask(`~"user [0-9]+7 " | stats by (_time:1m) count() hits`)},
+		{"last 100 of a service", ask(`service.name:=cart | sort by (_time desc) limit 100`)},
+	}, nil
+}
+
+func runPeer(ctx context.Context, o Options, s signal, start time.Time) error {
+	var err error
+	to := start.Add(time.Duration(s.batches)*100*time.Millisecond + time.Minute)
+	if s.queries, err = peerQueries(o.Peer.Kind, s.name, start.Add(-time.Second), to); err != nil {
+		return err
+	}
+	s.folder = ""
+	fmt.Fprintf(o.Out, "%s on %s\n", s.name, o.Peer.Kind)
+	return measure(ctx, o, s, Attach(o.Peer.Base, o.Peer.OTLP, o.Peer.Dir, o.Peer.PID))
+}
