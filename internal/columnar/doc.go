@@ -30,7 +30,8 @@
 // Append decodes the payload with the signal's Decoder into a private batch,
 // hands the payload to the log's writer, which commits what waits in one write and
 // publishes the batches to the memtable in the log's order. The memtable is
-// flushed into one part per tenant and UTC day; the manifest records the parts
+// flushed into one part per tenant and UTC day (rows of more days than sixteen share
+// parts); the manifest records the parts
 // together with the log position that they cover, so that a replay starts
 // exactly there. Parts are merged within their day, and dropped by age and by
 // total size. While appends or queries run, all merges together take about half a

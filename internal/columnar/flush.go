@@ -199,7 +199,7 @@ func (db *DB) syncDirs(info partInfo) error {
 	}
 }
 
-// sortedSources sorts a tenant's blocks, split by UTC day.
+// sortedSources sorts a tenant's blocks, split by the days that their rows are filed under.
 func (db *DB) sortedSources(t *memTenant) map[int64][]mergeSource {
 	order := make([]int, len(t.streams))
 	for i := range order {
@@ -211,19 +211,21 @@ func (db *DB) sortedSources(t *memTenant) map[int64][]mergeSource {
 		rank[i] = uint32(r)
 	}
 	out := map[int64][]mergeSource{}
+	filed := t.days()
 	for i, b := range t.blocks {
-		if first, last := dayOf(b.min), dayOf(b.max); first == last {
+		if dayOf(b.min) == dayOf(b.max) {
 			sorted := b.permuted(sortRows(b, allRows(len(b.times)), rank, order))
 			// Queries may as well read the sorted block; the other one can go.
 			db.mu.Lock()
 			t.blocks[i] = sorted
 			db.mu.Unlock()
-			out[first] = append(out[first], newMemSource(t, sorted))
+			day := filed.of(b.min)
+			out[day] = append(out[day], newMemSource(t, sorted))
 			continue
 		}
 		days := map[int64][]uint32{}
 		for row, ts := range b.times {
-			day := dayOf(int64(ts))
+			day := filed.of(int64(ts))
 			days[day] = append(days[day], uint32(row))
 		}
 		for day, rows := range days {
