@@ -73,7 +73,7 @@ func (c *Collector) build(ctx context.Context, config map[string]any) (*generati
 	if err != nil {
 		return nil, err
 	}
-	if g.service, err = service.New(ctx, settings, g.resolved.service); err != nil {
+	if g.service, err = service.New(context.WithoutCancel(ctx), settings, g.resolved.service); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -86,7 +86,9 @@ func (g *generation) start(ctx context.Context) error {
 	}
 	g.watching = make(chan struct{})
 	go g.watch()
-	if err := g.service.Start(ctx); err != nil {
+	// Some components (statsd) live by the context that starts them, and a
+	// reload's ends when it is done; Shutdown stops them.
+	if err := g.service.Start(context.WithoutCancel(ctx)); err != nil {
 		return errors.Join(err, g.shutdown(ctx))
 	}
 	g.telemetry.show()

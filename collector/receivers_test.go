@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -109,6 +110,34 @@ service:
 	require.NoError(t, appended.Close())
 	require.Eventually(t, has(w.logs, "after the reload"), 10*time.Second, 5*time.Millisecond)
 	require.Equal(t, 1, strings.Count(strings.Join(w.logs.names("default"), "\n"), "from a file"), "the position survives")
+}
+
+// TestReceiversOutliveTheReloadThatStartedThem: its context ends when it is done.
+func TestReceiversOutliveTheReloadThatStartedThem(t *testing.T) {
+	w := start(t, nil)
+	statsd := freePort(t, "udp")
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, w.Reload(ctx, onFreePorts(parse(t, fmt.Sprintf(`
+receivers: {statsd: {endpoint: %s, aggregation_interval: 10ms}}
+service: {pipelines: {metrics: {receivers: [otlp, statsd]}}}
+`, statsd)))))
+	cancel()
+	conn, err := net.Dial("udp", statsd)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = fmt.Fprint(conn, "after.reload:1|c")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return len(w.metrics.names("default")) > 0 }, 10*time.Second, 5*time.Millisecond)
+}
+
+// TestReloadOfTheSame leaves everything running: the door from inside too.
+func TestReloadOfTheSame(t *testing.T) {
+	w := start(t, nil)
+	for range 2 {
+		require.NoError(t, w.Reload(t.Context(), onFreePorts(nil)))
+		require.False(t, w.door.Waits(), "callers from inside the process are let in")
+		require.Equal(t, http.StatusOK, w.overMux()(t, "/v1/logs", protobufHeader, request(t, "logs", []string{"after"}, 0)).code)
+	}
 }
 
 // TestFilesWaitForTheStore: lines that the store refuses for a while are read,

@@ -167,6 +167,7 @@ type localReceiver struct {
 	next  ingest.Consumers
 	start sync.Once
 	err   error
+	open  *running // behind the door once this service has started
 	stop  sync.Once
 }
 
@@ -185,20 +186,28 @@ func (r *localReceiver) Start(context.Context, component.Host) error {
 		})
 		r.opts.Door.mu.Lock()
 		defer r.opts.Door.mu.Unlock()
-		r.opts.Door.current = &running{next: r.next, sink: sink}
+		r.open = &running{next: r.next, sink: sink}
+		r.opts.Door.current = r.open
 		r.opts.Door.signal()
 	})
 	return r.err
 }
 
-// Shutdown closes the door to this service and waits for those inside.
+// Shutdown closes the door to this service and waits for those inside. A service
+// that never started leaves the door to the one that runs.
 func (r *localReceiver) Shutdown(ctx context.Context) error {
 	var err error
 	r.stop.Do(func() {
 		d := r.opts.Door
 		d.mu.Lock()
-		d.current = nil
+		mine := r.open != nil && d.current == r.open
+		if mine {
+			d.current = nil
+		}
 		d.mu.Unlock()
+		if !mine {
+			return
+		}
 		left := make(chan struct{})
 		go func() { d.inflight.Wait(); close(left) }()
 		select {
