@@ -26,11 +26,15 @@ func checkConfigCommand() *cobra.Command {
 			if len(args) > 0 {
 				path = args[0]
 			}
-			if _, err := app.CheckConfig(path); err != nil {
+			exposed, err := app.CheckConfig(path)
+			if err != nil {
 				return fmt.Errorf("%s has faults:\n%w", path, err)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is valid\n", path)
-			return err
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid\n", path)
+			for _, address := range exposed {
+				fmt.Fprintf(cmd.OutOrStdout(), "needs --insecure: %s can be reached from other machines without TLS or authentication\n", address)
+			}
+			return nil
 		},
 	}
 }

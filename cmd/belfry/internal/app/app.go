@@ -64,6 +64,7 @@ func New(opts Options) (*App, error) {
 	for _, address := range exposed {
 		a.logger.Warn("open to other machines without TLS or authentication, as asked by --insecure", "address", address)
 	}
+	limitMemory()
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}

@@ -12,13 +12,22 @@ import (
 )
 
 // CheckConfig reads a configuration file and everything that it refers to, and
-// returns all that is wrong.
-func CheckConfig(path string) (*Config, error) {
+// returns all that is wrong. What would only start with --insecure is not wrong,
+// but said.
+func CheckConfig(path string) (exposed []string, err error) {
 	cfg, err := Options{ConfigFile: path}.load()
-	if err != nil {
+	if cfg == nil {
 		return nil, err
 	}
-	return cfg, errors.Join(router.Check(cfg.alertmanager), rules.Check(cfg.resolvedRules().Files, checkLanguages()))
+	errs := []error{err, rules.Check(cfg.resolvedRules().Files, checkLanguages())}
+	if cfg.alertmanager != nil {
+		errs = append(errs, router.Check(cfg.alertmanager))
+	}
+	if err == nil {
+		exposed, err = exposures(cfg)
+		errs = append(errs, err)
+	}
+	return exposed, errors.Join(errs...)
 }
 
 // CheckRules reads rule files and returns all that is wrong.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // Options is what the command line says.
@@ -25,6 +24,8 @@ type Options struct {
 const DefaultConfigFile = "belfry.yaml"
 
 // load reads the configuration that the options name and lays the flags over it.
+// With an error that is about what the file says, the configuration is returned
+// as far as it could be read.
 func (o Options) load() (*Config, error) {
 	name := o.ConfigFile
 	if name == "" {
@@ -38,15 +39,11 @@ func (o Options) load() (*Config, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	cfg, err := ParseConfig(name, data)
-	if err != nil {
-		return nil, err
-	}
 	if o.DataDir != "" {
 		cfg.DataDir = o.DataDir
 	}
 	if o.Listen != "" {
 		cfg.Server.Address = o.Listen
 	}
-	cfg.dir = filepath.Dir(name)
-	return cfg, nil
+	return cfg, err
 }

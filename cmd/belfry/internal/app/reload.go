@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,8 +69,37 @@ func (a *App) Reload() error {
 		return err
 	}
 	a.reloads.succeeded()
+	if pending := a.needRestart(cfg); len(pending) > 0 {
+		a.reloads.successful.Set(0)
+		a.logger.Warn("configuration reloaded in part: sections changed that take a restart", "sections", pending)
+		return nil
+	}
 	a.logger.Info("configuration reloaded")
 	return nil
+}
+
+// needRestart names the sections of a configuration that differ from what runs
+// and cannot change while running.
+func (a *App) needRestart(cfg *Config) []string {
+	var names []string
+	for _, s := range []struct {
+		name         string
+		running, now any
+	}{
+		{"server", a.cfg.Server, cfg.Server},
+		{"data_dir", a.cfg.DataDir, cfg.DataDir},
+		{"external_url", a.cfg.ExternalURL, cfg.ExternalURL},
+		{"state", a.cfg.State, cfg.State},
+		{"logs", a.cfg.Logs, cfg.Logs},
+		{"traces", a.cfg.Traces, cfg.Traces},
+		{"span_metrics", a.cfg.SpanMetrics, cfg.SpanMetrics},
+		{"routing", a.cfg.Routing, cfg.Routing},
+	} {
+		if !reflect.DeepEqual(s.running, s.now) {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 func (a *App) apply(cfg *Config) error {

@@ -63,8 +63,8 @@ func shutdown(o Options, say func(string, ...any), sh *shop.Shop, srv *server) e
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := sh.Close(ctx)
-	if srv == nil {
-		return nil // telemetry of an unwatched shop is no loss
+	if srv == nil || srv.ended() {
+		return nil // the last telemetry of an unwatched shop is no loss
 	}
 	say("stopping belfry; its data stays in %s", o.Dir)
 	say("look at it again with: %s serve --config %s", o.Program, filepath.Join(o.Dir, "belfry.yaml"))

@@ -80,6 +80,17 @@ func (s *server) waitReady(ctx context.Context) error {
 	}
 }
 
+// ended reports whether the process is gone already.
+func (s *server) ended() bool {
+	select {
+	case err := <-s.done:
+		s.done <- err
+		return true
+	default:
+		return false
+	}
+}
+
 // stop asks the process to end and waits; one that does not drain in time is
 // killed, which loses nothing that it acknowledged.
 func (s *server) stop() error {
