@@ -24,8 +24,13 @@ func limitBodies(next http.Handler, limit int64) http.Handler {
 			fault.WriteHTTP(w, fault.New(fault.TooLarge, "request body of %d bytes is over the limit of %d", r.ContentLength, limit))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		next.ServeHTTP(w, r)
+		// A copy, since the server looks at its own request's body to see whether
+		// a handler closed it before the end, as decompressors do. If it does not
+		// find it, it takes the rest of the body for the next request.
+		limited := r.WithContext(r.Context())
+		limited.Body = http.MaxBytesReader(w, r.Body, limit)
+		defer func() { r.Pattern = limited.Pattern }() // for who measures
+		next.ServeHTTP(w, limited)
 	})
 }
 

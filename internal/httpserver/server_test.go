@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -56,6 +57,19 @@ func TestBodiesAreLimitedDeclaredOrNot(t *testing.T) {
 	require.Equal(t, http.StatusRequestEntityTooLarge, code, "a body of undeclared length")
 	code, _ = do(t, http.MethodPost, url, strings.NewReader("0123456789"))
 	require.Equal(t, http.StatusOK, code)
+}
+
+// TestTheRestOfABodyIsNotTheNextRequest is about handlers that close a body
+// before its end, as one that finds a bomb does.
+func TestTheRestOfABodyIsNotTheNextRequest(t *testing.T) {
+	server := httptest.NewServer(limitBodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = r.Body.Close()
+	}), 4<<20))
+	defer server.Close()
+	for range 10 {
+		code, text := do(t, http.MethodPost, server.URL, bytes.NewReader(make([]byte, 1<<20)))
+		require.Equal(t, http.StatusOK, code, text)
+	}
 }
 
 func TestAPanicIsAnsweredAndTheServerGoesOn(t *testing.T) {
