@@ -16,6 +16,8 @@
 //     again: at least once. The idempotency key goes with the message.
 //   - Nobody is told twice by one decision: a page's key is made of incident,
 //     generation, round, step, recipient and method.
+//   - While all firing alerts of an incident are silenced or inhibited, what is due
+//     is held; when nobody can tell whether they are, people are paged.
 //   - Whatever is decided not to be sent has its reason in the timeline.
 //
 // The engine has no clock of its own and does not poll: Run sleeps until the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 
 	"belfry/alerting/incident"
 	"belfry/alerting/notify"
@@ -52,6 +53,13 @@ type Options struct {
 	Registerer prometheus.Registerer // nil registers nothing
 	Clock      Clock                 // nil is the wall clock
 
+	// Muted says whether all of some alerts are muted now, why, and until when
+	// (zero: not known). While it says so for the firing alerts of an incident that
+	// came from Alertmanager nobody is paged; an error pages. It is first called by
+	// Run or Tick, inside a transaction, so it must answer soon and not use the
+	// database. nil: never muted.
+	Muted MuteFunc
+
 	// Name tells this process from others on the same database; empty makes one.
 	Name string
 	// Workers bounds the messages sent at the same time; 0 means 16.
@@ -63,6 +71,9 @@ type Options struct {
 	// after that. 0 means 60 s. It must exceed notify's timeout.
 	Lease time.Duration
 }
+
+// MuteFunc is router.Router's Muted.
+type MuteFunc func(ctx context.Context, labels ...model.LabelSet) (reason string, until time.Time, muted bool, err error)
 
 // Engine applies Transition to incidents in SQL and sends what it decides. It is
 // safe for concurrent use.
@@ -204,14 +215,19 @@ func (e *Engine) Now() time.Time { return e.now() }
 func (e *Engine) step(ctx context.Context, tx *state.Tx, i *incident.Incident, ev Event) error {
 	s := e.setup.Load()
 	now := e.now()
-	var reachErr error
+	var lookErr error
 	c := Context{
 		Now: now, Severity: i.Severity, Policy: s.policies[i.Policy],
 		Policies: func(name string) *Policy { return s.policies[name] },
 		Reach: func(st Step) ([]Recipient, []string) {
 			to, skipped, err := reach(ctx, tx, s.directory, i.Tenant, st, now)
-			reachErr = errors.Join(reachErr, err)
+			lookErr = errors.Join(lookErr, err)
 			return to, skipped
+		},
+		Muted: func() Muting {
+			mute, err := e.muting(ctx, tx, i)
+			lookErr = errors.Join(lookErr, err)
+			return mute
 		},
 	}
 	before := i.Progress
@@ -219,8 +235,8 @@ func (e *Engine) step(ctx context.Context, tx *state.Tx, i *incident.Incident, e
 	if err != nil {
 		return err
 	}
-	if reachErr != nil {
-		return reachErr
+	if lookErr != nil {
+		return lookErr
 	}
 	i.Progress = after
 	i.UpdatedAt = now

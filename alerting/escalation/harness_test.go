@@ -219,6 +219,28 @@ type world struct {
 	db     *state.DB
 	engine *escalation.Engine
 	groups map[string]router.GroupNotification
+	mutes  mutes
+}
+
+// mutes is one silence, as an Alertmanager answers about it.
+type mutes struct {
+	label model.LabelName
+	value model.LabelValue
+	until time.Time // still active at that time
+	err   error
+}
+
+func (w *world) muted(_ context.Context, labels ...model.LabelSet) (string, time.Time, bool, error) {
+	m := &w.mutes
+	if m.err != nil {
+		return "", time.Time{}, false, m.err
+	}
+	for _, ls := range labels {
+		if m.label == "" || ls[m.label] != m.value || w.clock.Now().After(m.until) {
+			return "", time.Time{}, false, nil
+		}
+	}
+	return fmt.Sprintf("silenced by ada (id-1) until %s", m.until.Sub(epoch)), m.until, len(labels) > 0, nil
 }
 
 func newWorld(t *testing.T, place statetest.Database) *world {
@@ -231,7 +253,7 @@ func newWorld(t *testing.T, place statetest.Database) *world {
 // process starts one more process on the database.
 func (w *world) process() (*state.DB, *escalation.Engine) {
 	db := w.place.Open()
-	e, err := escalation.New(w.ctx, escalation.Options{DB: db, Settings: settings(w.phones.server.URL), Clock: w.clock, ExternalURL: "https://belfry.test/"})
+	e, err := escalation.New(w.ctx, escalation.Options{DB: db, Settings: settings(w.phones.server.URL), Clock: w.clock, ExternalURL: "https://belfry.test/", Muted: w.muted})
 	require.NoError(w.t, err)
 	w.t.Cleanup(func() { require.NoError(w.t, e.Apply(settings(w.phones.server.URL))) }) // closes idle connections
 	return db, e

@@ -30,7 +30,7 @@ func randomLife(seed uint64) []string {
 		case 4:
 			out = append(out, pick("down ana 503", "down cem 404", "down bo 500", "up ana", "up bo", "up cem"))
 		case 5:
-			out = append(out, "beat backup")
+			out = append(out, pick("beat backup", "silence alertname=A 20m", "silence alertname=First 1h", "silence off", "silence error"))
 		default:
 			now += time.Duration(r.IntN(900)) * time.Second
 			out = append(out, "to "+now.String())

@@ -2,6 +2,7 @@ package escalation_test
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -88,6 +89,7 @@ func (s *scenario) play(text string) string {
 //	reassign <who> <person or policy:name>
 //	override <schedule> <person> <from> <to>
 //	down <person> <status>, up <person>
+//	silence <label>=<value> <duration>, silence off, silence error
 //	restart                          kill -9, and a new process
 //	beat <heartbeat>
 //	state, timeline                  of the newest incident
@@ -150,6 +152,16 @@ func (s *scenario) do(line string) []string {
 		s.answer(f[1], status)
 	case "up":
 		s.answer(f[1], 0)
+	case "silence":
+		s.mutes = mutes{}
+		switch label, value, _ := strings.Cut(f[1], "="); label {
+		case "off":
+		case "error":
+			s.mutes.err = errors.New("silences are unavailable")
+		default:
+			s.mutes.label, s.mutes.value = model.LabelName(label), model.LabelValue(value)
+			s.mutes.until = s.clock.Now().Add(duration(f[2]))
+		}
 	case "restart":
 		s.restart()
 	case "beat":

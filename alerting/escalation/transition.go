@@ -92,7 +92,21 @@ type Context struct {
 	Policies func(name string) *Policy
 	// Reach says whom a step reaches now, and why parts of it reach nobody.
 	Reach func(Step) (to []Recipient, skipped []string)
+	// Muted says whether all firing alerts are muted now; nil: never. It is asked
+	// only when something is due.
+	Muted func() Muting
 }
+
+// Muting is whether all firing alerts of an incident are muted.
+type Muting struct {
+	Muted  bool
+	Reason string    // "silenced by ana (id) until …"
+	Until  time.Time // when it ends at the latest; zero: not known
+	Failed bool      // nobody could tell; Muted is false
+}
+
+// muteLook is how long to wait at most before looking whether a mute has ended.
+const muteLook = 15 * time.Second
 
 // emptyRoundWait is how long to wait at least when no step reaches anybody.
 const emptyRoundWait = 5 * time.Minute
@@ -123,7 +137,7 @@ func (m *machine) log(kind incident.Kind, actor string, d incident.Detail, forma
 }
 
 func (m *machine) wake(what incident.Action, at time.Time) {
-	m.s.Next, m.s.NextAt = what, at
+	m.s.Next, m.s.NextAt, m.s.Held = what, at, ""
 	if what == incident.ActionNone {
 		m.s.NextAt = time.Time{}
 	}
@@ -169,6 +183,9 @@ func (m *machine) due() {
 	if m.s.Next == incident.ActionNone || m.Now.Before(m.s.NextAt) {
 		return
 	}
+	if m.held() {
+		return
+	}
 	switch m.s.Next {
 	case incident.ActionStep:
 		m.advance()
@@ -182,6 +199,40 @@ func (m *machine) due() {
 	default:
 		m.wake(incident.ActionNone, time.Time{})
 	}
+}
+
+// held puts off what is due while all alerts are muted, and says so once; and it
+// says why it goes on after that.
+func (m *machine) held() bool {
+	var mute Muting
+	if m.Muted != nil {
+		mute = m.Muted()
+	}
+	if !mute.Muted {
+		why := "not all firing alerts are muted any more"
+		if mute.Failed {
+			why = "it cannot be found out whether the alerts are still muted"
+		}
+		if m.s.Held != "" {
+			m.log(incident.KindStep, "", incident.Detail{}, "%s (was held: %s); the escalation goes on", why, m.s.Held)
+		}
+		m.s.Held = ""
+		return false
+	}
+	reason := m.s.Held
+	if reason == "" {
+		reason = mute.Reason
+		m.log(incident.KindNotNotified, "", incident.Detail{Until: mute.Until}, "held: %s", reason)
+	}
+	at := m.Now.Add(muteLook)
+	// A silence is still active at the instant of its end, and the database keeps
+	// milliseconds: look at the first one after.
+	if end := mute.Until.Add(time.Millisecond).Truncate(time.Millisecond); end.After(m.Now) && end.Before(at) {
+		at = end
+	}
+	m.wake(m.s.Next, at)
+	m.s.Held = reason
+	return true
 }
 
 func orNobody(who string) string {
@@ -396,7 +447,7 @@ func (m *machine) remind(e Remind) {
 func (m *machine) unreached(e Unreached) {
 	// Only while waiting for an answer to that very step.
 	current := e.Generation == m.s.Generation && e.Round == m.s.Round+1 && e.Step == m.s.Step
-	if m.s.Status != incident.Triggered || m.s.Next != incident.ActionStep || !current {
+	if m.s.Status != incident.Triggered || m.s.Next != incident.ActionStep || m.s.Held != "" || !current {
 		return
 	}
 	m.log(incident.KindStepSkipped, "", incident.Detail{Step: e.Step, Round: e.Round},

@@ -49,6 +49,21 @@ func TestTransition(t *testing.T) {
 		AcknowledgedBy: "ana", AcknowledgedAt: epoch, Assignees: []string{"ana"}}
 	early := triggered(1, 0)
 	early.NextAt = now.Add(1)
+	held := triggered(1, 0)
+	held.Held = "silenced"
+	snoozed := acked
+	snoozed.Next, snoozed.SnoozedUntil = incident.ActionUnsnooze, now
+	mute := map[string]escalation.Muting{
+		"muted: held":                           {Muted: true, Reason: "silenced", Until: now.Add(time.Hour)},
+		"muted: still held, said once":          {Muted: true, Reason: "silenced", Until: now.Add(time.Hour)},
+		"muted: looks again when it ends":       {Muted: true, Reason: "silenced", Until: now.Add(5 * time.Second)},
+		"muted: no end known":                   {Muted: true, Reason: "inhibited"},
+		"muted: acknowledgement times out":      {Muted: true, Reason: "silenced"},
+		"muted: snooze is over":                 {Muted: true, Reason: "silenced"},
+		"muted: reassigning tells nevertheless": {Muted: true, Reason: "silenced"},
+		"held, and nobody can tell":             {Failed: true},
+		"not held, and nobody can tell":         {Failed: true},
+	}
 	resolved := incident.Progress{Status: incident.Resolved, Policy: "p"}
 	exhausted := incident.Progress{Status: incident.Triggered, Policy: "p", Step: 3, Round: 1}
 
@@ -83,10 +98,22 @@ func TestTransition(t *testing.T) {
 		{"reminded after the end of all steps", "critical", exhausted, escalation.Remind{}, "step, step, page ana step 1 round 1", incident.Triggered, "step 1m0s", "1.0.1"},
 		{"nobody reached by the present step", "critical", triggered(1, 0), escalation.Unreached{Step: 1, Round: 1}, "step_skipped", incident.Triggered, "step 0s", "0.0.1"},
 		{"nobody reached by an earlier step", "critical", triggered(1, 1), escalation.Unreached{Step: 1, Round: 1}, "", incident.Triggered, "step 0s", "0.1.1"},
+		{"muted: held", "critical", triggered(2, 0), escalation.Due{}, "not_notified", incident.Triggered, "step 15s", "0.0.2"},
+		{"muted: still held, said once", "critical", held, escalation.Due{}, "", incident.Triggered, "step 15s", "0.0.1"},
+		{"muted: looks again when it ends", "critical", held, escalation.Due{}, "", incident.Triggered, "step 5.001s", "0.0.1"},
+		{"muted: no end known", "critical", triggered(2, 0), escalation.Due{}, "not_notified", incident.Triggered, "step 15s", "0.0.2"},
+		{"muted: acknowledgement times out", "critical", acked, escalation.Due{}, "not_notified", incident.Acknowledged, "ack_timeout 15s", "0.0.1"},
+		{"muted: snooze is over", "critical", snoozed, escalation.Due{}, "not_notified", incident.Acknowledged, "unsnooze 15s", "0.0.1"},
+		{"muted: reassigning tells nevertheless", "critical", held, escalation.Reassign{People: []string{"bo"}}, "cancel, reassigned, page bo step 0 round 1", incident.Triggered, "step 1m0s", "1.0.0"},
+		{"held, and the mute has ended", "critical", held, escalation.Due{}, "step, not_notified, step_skipped, step, page bo step 3 round 1", incident.Triggered, "step 3m0s", "0.0.3"},
+		{"held, and nobody can tell", "critical", held, escalation.Due{}, "step, not_notified, step_skipped, step, page bo step 3 round 1", incident.Triggered, "step 3m0s", "0.0.3"},
+		{"not held, and nobody can tell", "critical", triggered(2, 0), escalation.Due{}, "step, page bo step 3 round 1", incident.Triggered, "step 3m0s", "0.0.3"},
+		{"held, and the step before reached nobody", "critical", held, escalation.Unreached{Step: 1, Round: 1}, "", incident.Triggered, "step 0s", "0.0.1"},
 		{"nobody reached, but acknowledged", "critical", acked, escalation.Unreached{Step: 1, Round: 1}, "", incident.Acknowledged, "ack_timeout 0s", "0.0.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx := escalation.Context{Now: now, Severity: c.severity, Policy: policy,
+				Muted:    func() escalation.Muting { return mute[c.name] },
 				Policies: func(name string) *escalation.Policy { return map[string]*escalation.Policy{"p": policy}[name] },
 				Reach: func(s escalation.Step) (to []escalation.Recipient, skipped []string) {
 					for _, p := range s.People {

@@ -52,6 +52,9 @@ type Progress struct {
 	// Next is due at NextAt; ActionNone and the zero time when nothing is.
 	Next   Action    `json:"next_action,omitempty"`
 	NextAt time.Time `json:"next_at,omitzero"`
+	// Held is why Next was not done when it was due; NextAt is then when to look
+	// again. Empty when nothing is held.
+	Held string `json:"-"`
 
 	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
 	AcknowledgedAt time.Time `json:"acknowledged_at,omitzero"`

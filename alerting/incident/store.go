@@ -18,7 +18,7 @@ import (
 const columns = `id, tenant, number, source, source_key, receiver, group_key, title, summary, severity,
 	group_labels, labels, annotations, alerts_firing, alerts_total, opened_at, updated_at, resolved_at,
 	resolved_by, event_seq, status, policy, generation, step, round, next_action, next_at,
-	acknowledged_by, acknowledged_at, snoozed_until, assignees`
+	acknowledged_by, acknowledged_at, snoozed_until, assignees, held`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -30,7 +30,7 @@ func scan(row scanner) (*Incident, error) {
 	err := row.Scan(&i.ID, &i.Tenant, &i.Number, &i.Source, &i.SourceKey, &i.Receiver, &i.GroupKey,
 		&i.Title, &i.Summary, &i.Severity, &groupLabels, &labels, &annotations, &i.AlertsFiring,
 		&i.AlertsTotal, &opened, &updated, &resolved, &i.ResolvedBy, &i.eventSeq, &i.Status, &i.Policy,
-		&i.Generation, &i.Step, &i.Round, &i.Next, &next, &i.AcknowledgedBy, &acked, &snoozed, &assignees)
+		&i.Generation, &i.Step, &i.Round, &i.Next, &next, &i.AcknowledgedBy, &acked, &snoozed, &assignees, &i.Held)
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +59,13 @@ func Insert(ctx context.Context, tx *state.Tx, i *Incident) error {
 	}
 	i.clip()
 	_, err = tx.Exec(ctx, `INSERT INTO incidents (`+columns+`, open_key, search) VALUES (`+
-		strings.Repeat("?, ", 31)+`?, ?)`,
+		strings.Repeat("?, ", 32)+`?, ?)`,
 		i.ID, i.Tenant, i.Number, i.Source, i.SourceKey, i.Receiver, i.GroupKey, i.Title, i.Summary, i.Severity,
 		state.AsJSON(i.GroupLabels), state.AsJSON(i.Labels), state.AsJSON(i.Annotations), i.AlertsFiring,
 		i.AlertsTotal, state.Millis(i.OpenedAt), state.Millis(i.UpdatedAt), state.Millis(i.ResolvedAt),
 		i.ResolvedBy, i.eventSeq, i.Status, i.Policy, i.Generation, i.Step, i.Round, i.Next,
 		state.Millis(i.NextAt), i.AcknowledgedBy, state.Millis(i.AcknowledgedAt), state.Millis(i.SnoozedUntil),
-		state.AsJSON(list(i.Assignees)), i.openKey(), i.searchText())
+		state.AsJSON(list(i.Assignees)), i.Held, i.openKey(), i.searchText())
 	if err != nil {
 		return err
 	}
@@ -144,13 +144,13 @@ func Save(ctx context.Context, tx *state.Tx, i *Incident) error {
 	_, err := tx.Exec(ctx, `UPDATE incidents SET title = ?, summary = ?, severity = ?, labels = ?, annotations = ?,
 		alerts_firing = ?, alerts_total = ?, updated_at = ?, resolved_at = ?, resolved_by = ?, event_seq = ?,
 		status = ?, policy = ?, generation = ?, step = ?, round = ?, next_action = ?, next_at = ?,
-		acknowledged_by = ?, acknowledged_at = ?, snoozed_until = ?, assignees = ?, open_key = ?, search = ?
+		acknowledged_by = ?, acknowledged_at = ?, snoozed_until = ?, assignees = ?, held = ?, open_key = ?, search = ?
 		WHERE id = ?`,
 		i.Title, i.Summary, i.Severity, state.AsJSON(i.Labels), state.AsJSON(i.Annotations),
 		i.AlertsFiring, i.AlertsTotal, state.Millis(i.UpdatedAt), state.Millis(i.ResolvedAt), i.ResolvedBy, i.eventSeq,
 		i.Status, i.Policy, i.Generation, i.Step, i.Round, i.Next, state.Millis(i.NextAt),
 		i.AcknowledgedBy, state.Millis(i.AcknowledgedAt), state.Millis(i.SnoozedUntil), state.AsJSON(list(i.Assignees)),
-		i.openKey(), i.searchText(), i.ID)
+		i.Held, i.openKey(), i.searchText(), i.ID)
 	return err
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
+
+	"github.com/prometheus/common/model"
 
 	"belfry/alerting/api"
 	"belfry/alerting/escalation"
@@ -34,6 +37,10 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 	if al.escalation, err = escalation.New(ctx, escalation.Options{
 		DB: al.state, Settings: a.cfg.settings(), ExternalURL: a.cfg.externalURL().String(),
 		Logger: a.logger.With("component", "escalation"), Registerer: a.registry,
+		// The router comes after the engine, which it notifies.
+		Muted: func(ctx context.Context, labels ...model.LabelSet) (string, time.Time, bool, error) {
+			return al.router.Muted(ctx, labels...)
+		},
 	}); err != nil {
 		return nil, fmt.Errorf("escalation: %w", err)
 	}
