@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -86,6 +87,15 @@ func TestEveryRecordOfEverySignalComesBack(t *testing.T) {
 		require.NoError(t, s.get("/jaeger/api/services", &services))
 		require.Subset(t, services.Data, []string{"e2e-grpc", "e2e-http"})
 		require.NoError(t, s.get("/alertmanager/api/v2/status", nil))
+	})
+	t.Run("large answers are compressed for whoever takes it", func(t *testing.T) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.base+"/loki/api/v1/query_range?query=%7Bservice_name%3D%22e2e-http%22%7D", http.NoBody)
+		require.NoError(t, err)
+		req.Header.Set("Accept-Encoding", "gzip")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		require.Equal(t, "gzip", resp.Header.Get("Content-Encoding"))
 	})
 	s.stop()
 	s.start()

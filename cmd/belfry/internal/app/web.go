@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
@@ -56,6 +57,19 @@ func (a *App) api(name string, h http.Handler) http.Handler {
 		return h
 	}
 	return otelhttp.NewHandler(h, name, otelhttp.WithTracerProvider(a.ingest.own.TracerProvider()))
+}
+
+// compressed answers with gzip whoever takes it. A WebSocket's handshake is left
+// alone.
+func compressed(h http.Handler) http.Handler {
+	zipped := gzhttp.GzipHandler(h)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+		zipped.ServeHTTP(w, r)
+	})
 }
 
 // routeOwn are the paths about the process itself.
@@ -119,10 +133,10 @@ func (a *App) targetsOf(ctx context.Context) metricapi.Targets {
 }
 
 func (a *App) routeLogs(mux *http.ServeMux) {
-	h := a.api("loki", logapi.New(logapi.Options{
+	h := a.api("loki", compressed(logapi.New(logapi.Options{
 		Store: a.stores.logs, MaxPushBytes: int64(a.cfg.Server.MaxRequestSize),
 		Version: a.opts.Version, Logger: a.logger.With("component", "logs"),
-	}).Handler())
+	}).Handler()))
 	mux.Handle("/loki/", h)
 	mux.Handle("/elasticsearch/", http.StripPrefix("/elasticsearch", a.api("elasticsearch", logapi.NewElasticsearch(logapi.ElasticsearchOptions{
 		Store: a.stores.logs, MaxBulkBytes: int64(a.cfg.Server.MaxRequestSize), Logger: a.logger.With("component", "logs"),
@@ -134,8 +148,8 @@ func (a *App) routeTraces(mux *http.ServeMux) {
 	opts := traceapi.Options{
 		Store: a.stores.traces, Engine: a.stores.traceql, Version: a.opts.Version, Logger: a.logger.With("component", "traces"),
 	}
-	mux.Handle("/tempo/", http.StripPrefix("/tempo", a.api("tempo", traceapi.NewTempo(opts))))
-	mux.Handle("/jaeger/", http.StripPrefix("/jaeger", a.api("jaeger", traceapi.NewJaeger(opts))))
+	mux.Handle("/tempo/", http.StripPrefix("/tempo", a.api("tempo", compressed(traceapi.NewTempo(opts)))))
+	mux.Handle("/jaeger/", http.StripPrefix("/jaeger", a.api("jaeger", compressed(traceapi.NewJaeger(opts)))))
 	mux.Handle("/zipkin/", http.StripPrefix("/zipkin", a.api("zipkin", traceapi.NewZipkin(opts))))
 }
 

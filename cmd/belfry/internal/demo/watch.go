@@ -39,7 +39,7 @@ func watch(ctx context.Context, out io.Writer, srv *server, sh *shop.Shop) error
 			return nil
 		case err := <-srv.done:
 			srv.done <- err
-			return fmt.Errorf("belfry ended by itself (%v); its log is %s", err, srv.log)
+			return fmt.Errorf("belfry ended by itself (%w); its log is %s", err, srv.log)
 		case <-status.C:
 			total, failed := sh.Visits()
 			fmt.Fprintf(out, "%s  %d requests so far, %d failed\n", time.Now().Format(time.TimeOnly), total, failed)
