@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 
@@ -192,16 +193,12 @@ func start(t *testing.T, user map[string]any, change ...func(*Settings)) *world 
 // onFreePorts returns the configuration with free ports for otlp.
 func onFreePorts(user map[string]any) map[string]any {
 	out := map[string]any{"receivers": map[string]any{}}
-	for key, value := range user {
-		out[key] = value
-	}
+	maps.Copy(out, user)
 	receivers := map[string]any{"otlp": map[string]any{"protocols": map[string]any{
 		"grpc": map[string]any{"endpoint": "127.0.0.1:0"},
 		"http": map[string]any{"endpoint": "127.0.0.1:0"},
 	}}}
-	for key, value := range out["receivers"].(map[string]any) {
-		receivers[key] = value
-	}
+	maps.Copy(receivers, out["receivers"].(map[string]any))
 	out["receivers"] = receivers
 	return out
 }
@@ -212,9 +209,7 @@ func changed(user map[string]any) map[string]any {
 	out := onFreePorts(user)
 	processors := map[string]any{"batch/unused": map[string]any{"timeout": "3s"}}
 	if had, ok := out["processors"].(map[string]any); ok {
-		for key, value := range had {
-			processors[key] = value
-		}
+		maps.Copy(processors, had)
 	}
 	out["processors"] = processors
 	return out

@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pipeline"
 
@@ -53,10 +55,5 @@ func (r *resolved) detachments() map[string]string {
 }
 
 func contains(ids []component.ID, id component.ID) bool {
-	for _, other := range ids {
-		if other == id {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(ids, id)
 }

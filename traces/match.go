@@ -1,5 +1,7 @@
 package traces
 
+import "slices"
+
 // Values calls yield with the values of a field of a span until it returns
 // false: none, one, or for fields of events and links one for each.
 func (s *Span) Values(f Field, yield func(Value) bool) {
@@ -156,12 +158,7 @@ func anyElement(v Value, test func(Value) bool) bool {
 	if v.Kind() != KindArray {
 		return test(v)
 	}
-	for _, e := range v.Elements() {
-		if test(e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.Elements(), test)
 }
 
 func matchCompare(f Compare, s *Span) bool {

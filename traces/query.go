@@ -3,6 +3,7 @@ package traces
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -133,10 +134,5 @@ func HasField(fields []Field, f Field) bool {
 	if fields == nil {
 		return true
 	}
-	for _, have := range fields {
-		if have == f {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(fields, f)
 }

@@ -53,7 +53,7 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	for _, line := range strings.Split(err.Error(), "\n") {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
 		path, _, ok := strings.Cut(line, ": ")
 		require.True(t, ok, line)
 		require.NotContains(t, path, " ", line)

@@ -114,7 +114,7 @@ func TestEventToAcknowledgedIncident(t *testing.T) {
 	require.Equal(t, "Disk is full", d.Title)
 	require.Equal(t, incident.Triggered, d.Status)
 	require.Len(t, d.Alerts, 1)
-	require.Equal(t, `{"a":[1]}`, d.Alerts[0].Annotations["custom_details"])
+	require.JSONEq(t, `{"a":[1]}`, d.Alerts[0].Annotations["custom_details"])
 	require.Equal(t, incident.KindDelivered, d.Timeline[len(d.Timeline)-1].Kind)
 	require.Equal(t, id, get[detail](f, "GET", prefix+"/incidents/1", "").ID, "by number")
 

@@ -183,7 +183,7 @@ func settings(base string) escalation.Settings {
 	once, timeout := 0, model.Duration(30*time.Minute)
 	s.Escalation = escalation.DefaultConfig()
 	s.Escalation.Policies = []escalation.PolicyConfig{
-		{Name: "default", Receivers: []string{"oncall"}, RoutingKeys: []config.Secret{"routing-key-1"}, Repeat: intp(1), Steps: []escalation.StepConfig{
+		{Name: "default", Receivers: []string{"oncall"}, RoutingKeys: []config.Secret{"routing-key-1"}, Repeat: new(1), Steps: []escalation.StepConfig{
 			{Schedules: []string{"primary"}, Wait: wait(5 * time.Minute)},
 			{People: []string{"cem"}, Wait: wait(10 * time.Minute)},
 		}},
@@ -207,7 +207,7 @@ func settings(base string) escalation.Settings {
 	return s
 }
 
-func intp(n int) *int { return &n }
+func intp(n int) *int { return new(n) }
 
 // world is a database, a clock, phones and the engine of one process.
 type world struct {

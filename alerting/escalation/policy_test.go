@@ -2,6 +2,7 @@ package escalation_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,12 +81,14 @@ func TestExampleIsValid(t *testing.T) {
 
 func indent(text string) string {
 	out := ""
+	var outSb83 strings.Builder
 	for _, r := range text {
-		out += string(r)
+		outSb83.WriteString(string(r))
 		if r == '\n' {
-			out += "  "
+			outSb83.WriteString("  ")
 		}
 	}
+	out += outSb83.String()
 	return out
 }
 

@@ -3,6 +3,7 @@ package escalation_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func randomLife(seed uint64) []string {
 // the same times.
 func TestRestartsChangeNothing(t *testing.T) {
 	for seed := range uint64(5) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			life := randomLife(seed)
 			live := func(restart bool) string {
 				s := &scenario{world: newWorld(t, statetest.SQLite(t))}

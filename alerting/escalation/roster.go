@@ -40,7 +40,7 @@ func reach(ctx context.Context, tx *state.Tx, d *oncall.Directory, tenant string
 		}
 		people := schedule.OnCall(now, overrides)
 		if len(people) == 0 {
-			skipped = append(skipped, fmt.Sprintf("nobody is on call in schedule %s", id))
+			skipped = append(skipped, "nobody is on call in schedule "+id)
 		}
 		for _, p := range people {
 			add(p, "schedule "+id)

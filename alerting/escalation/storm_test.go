@@ -1,7 +1,7 @@
 package escalation_test
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +24,7 @@ func (w *world) storm(n int) router.GroupNotification {
 	g.Alerts = nil
 	for i := range n {
 		g.Alerts = append(g.Alerts, &alert.Alert{Alert: model.Alert{StartsAt: epoch, EndsAt: epoch.Add(time.Hour),
-			Labels: model.LabelSet{"alertname": "Storm", "instance": model.LabelValue(fmt.Sprint(i))}}})
+			Labels: model.LabelSet{"alertname": "Storm", "instance": model.LabelValue(strconv.Itoa(i))}}})
 	}
 	return g
 }
@@ -90,7 +90,7 @@ func BenchmarkPage(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		for _, status := range []string{router.StatusFiring, router.StatusResolved} {
 			clock.Set(clock.Now().Add(time.Second))
-			n := w.group("oncall", fmt.Sprint(i), "critical", status)
+			n := w.group("oncall", strconv.Itoa(i), "critical", status)
 			if _, err := e.Notify(b.Context(), n); err != nil {
 				b.Fatal(err)
 			}

@@ -2,6 +2,7 @@ package escalation_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +166,7 @@ func TestEscalationEnds(t *testing.T) {
 	for mask := 1; mask < 1<<steps; mask++ {
 		policy := &escalation.Policy{Name: "p", Repeat: 2}
 		for i := range steps {
-			policy.Steps = append(policy.Steps, escalation.Step{People: []string{fmt.Sprint(i)}, Wait: time.Minute})
+			policy.Steps = append(policy.Steps, escalation.Step{People: []string{strconv.Itoa(i)}, Wait: time.Minute})
 		}
 		c := escalation.Context{Now: epoch, Policy: policy, Reach: func(s escalation.Step) ([]escalation.Recipient, []string) {
 			var i int
@@ -200,7 +201,7 @@ func TestEscalationEnds(t *testing.T) {
 			if mask&(1<<i) != 0 {
 				want = 3
 			}
-			require.Equal(t, want, pages[fmt.Sprint(i)], "mask %b step %d", mask, i)
+			require.Equal(t, want, pages[strconv.Itoa(i)], "mask %b step %d", mask, i)
 		}
 	}
 }

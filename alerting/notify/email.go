@@ -134,11 +134,13 @@ func (s SMTP) compose(to string, m *Message, text Text) ([]byte, error) {
 	head("Content-Type", "multipart/alternative; boundary="+parts.Boundary())
 	b.WriteString("\r\n")
 	plain := text.Body
+	var plainSb137 strings.Builder
 	for _, l := range []struct{ label, link string }{{"Acknowledge", m.AcknowledgeURL}, {"Incident", m.IncidentURL}} {
 		if l.link != "" {
-			plain += "\n" + l.label + ": " + l.link
+			plainSb137.WriteString("\n" + l.label + ": " + l.link)
 		}
 	}
+	plain += plainSb137.String()
 	for _, part := range []struct{ kind, text string }{{"text/plain", plain}, {"text/html", text.HTML}} {
 		w, err := parts.CreatePart(textproto.MIMEHeader{
 			"Content-Type": {part.kind + "; charset=utf-8"}, "Content-Transfer-Encoding": {"quoted-printable"},

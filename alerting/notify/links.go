@@ -91,10 +91,7 @@ func (l *Links) Verify(token string, now time.Time) (Claim, error) {
 }
 
 func durationText(from, to time.Time) string {
-	d := to.Sub(from).Round(time.Second)
-	if d < 0 {
-		d = 0
-	}
+	d := max(to.Sub(from).Round(time.Second), 0)
 	if days := d / (24 * time.Hour); days > 0 {
 		return fmt.Sprintf("%dd%s", days, d%(24*time.Hour))
 	}

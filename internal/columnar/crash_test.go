@@ -471,9 +471,7 @@ func TestConcurrent(t *testing.T) {
 	var writers, others sync.WaitGroup
 	const perWriter, batch, nWriters = 40, 25, 3
 	for w := range nWriters {
-		writers.Add(1)
-		go func() {
-			defer writers.Done()
+		writers.Go(func() {
 			for i := range perWriter {
 				var rows []toyRow
 				for j := range batch {
@@ -490,19 +488,17 @@ func TestConcurrent(t *testing.T) {
 					}
 				}
 			}
-		}()
+		})
 	}
 	loop := func(f func() error) {
-		others.Add(1)
-		go func() {
-			defer others.Done()
+		others.Go(func() {
 			for ctx.Err() == nil {
 				if err := f(); err != nil && ctx.Err() == nil {
 					t.Errorf("%v", err)
 					return
 				}
 			}
-		}()
+		})
 	}
 	q := Query{Tenant: "t", From: math.MinInt64, To: math.MaxInt64, Filter: Contains{Ref: RowRef("body"), Text: "line"}}
 	loop(func() error {

@@ -442,7 +442,7 @@ func (l *leaf) inRange(f Range) error {
 		k = f.Max.Kind()
 	}
 	numeric := func(k Kind) bool { return k == column.Int || k == column.Float }
-	if f.Min.Kind() != column.Any && f.Max.Kind() != column.Any && f.Min.Kind() != f.Max.Kind() && !(numeric(f.Min.Kind()) && numeric(f.Max.Kind())) {
+	if f.Min.Kind() != column.Any && f.Max.Kind() != column.Any && f.Min.Kind() != f.Max.Kind() && (!numeric(f.Min.Kind()) || !numeric(f.Max.Kind())) {
 		return fault.Invalidf("range from %s to %s", f.Min.Kind(), f.Max.Kind())
 	}
 	switch {

@@ -3,6 +3,7 @@ package columnar
 import (
 	"bytes"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -162,10 +163,8 @@ func requiredLiteral(expr string) (lit string, fold bool) {
 func longestLiteral(re *syntax.Regexp) (string, bool) {
 	switch re.Op {
 	case syntax.OpLiteral:
-		for _, r := range re.Rune {
-			if r == utf8.RuneError { // matches bytes that are not UTF-8, too
-				return "", false
-			}
+		if slices.Contains(re.Rune, utf8.RuneError) { // matches bytes that are not UTF-8, too
+			return "", false
 		}
 		return string(re.Rune), re.Flags&syntax.FoldCase != 0
 	case syntax.OpCapture, syntax.OpPlus:

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ type model struct {
 
 func TestModel(t *testing.T) {
 	for seed := range uint64(8) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			m := &model{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), mem: vfs.NewMem()}
 			m.o = toyOptions(m.mem)

@@ -2,8 +2,8 @@ package columnar
 
 import (
 	"context"
-	"fmt"
 	"math"
+	"strconv"
 	"testing"
 	"time"
 
@@ -59,7 +59,7 @@ func TestActivity(t *testing.T) {
 func TestMergesKeepToTheirMemory(t *testing.T) {
 	const parts = 24
 	for _, memory := range []int64{1, 40 << 20, 1 << 30} {
-		t.Run(fmt.Sprint(memory), func(t *testing.T) {
+		t.Run(strconv.FormatInt(memory, 10), func(t *testing.T) {
 			o := toyOptions(vfs.NewMem())
 			o.Columns[colTrace].Indexed = memory != 1
 			o.MergeMemory = memory

@@ -357,11 +357,9 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 	}
 	var wg sync.WaitGroup
 	for _, f := range fs[1:] {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			run(f)
-		}()
+		})
 	}
 	run(fs[0])
 	wg.Wait()

@@ -189,7 +189,7 @@ func modelEqual(v, w Value, asText bool) bool {
 
 func modelWords(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool {
-		return !(r == '_' || r >= 0x80 || unicode.IsLetter(r) || unicode.IsDigit(r))
+		return r != '_' && r < 0x80 && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 	})
 }
 

@@ -324,7 +324,7 @@ func (l *Log) Free(p Position) error {
 	keep := l.segments[:0:0]
 	for i, s := range l.segments {
 		current := l.f != nil && i == len(l.segments)-1
-		if current || !(s.number < p.Segment || s.number == p.Segment && p.Offset >= s.size && l.f == nil) {
+		if current || (s.number >= p.Segment && (s.number != p.Segment || p.Offset < s.size || l.f != nil)) {
 			keep = append(keep, s)
 			continue
 		}

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -179,7 +180,7 @@ func readAll(f vfs.File) ([]byte, error) {
 	}
 	b := make([]byte, size)
 	n, err := f.ReadAt(b, 0)
-	if err == io.EOF && int64(n) == size {
+	if errors.Is(err, io.EOF) && int64(n) == size {
 		err = nil
 	}
 	return b[:n], err

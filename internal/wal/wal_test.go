@@ -114,13 +114,11 @@ func TestGroups(t *testing.T) {
 	l, _, _ := open(t, Options{FS: hooked}, Position{})
 	var wg sync.WaitGroup
 	for i := range 101 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			if err := l.Append(context.Background(), record(i)); err != nil {
 				t.Error(err)
 			}
-		}()
+		})
 	}
 	require.Eventually(t, func() bool { return l.Queued() == 100 }, 10*time.Second, time.Millisecond)
 	close(gate)
@@ -142,7 +140,7 @@ func TestTornTail(t *testing.T) {
 	size, err := mem.Size(name)
 	require.NoError(t, err)
 	recordLen := (size - segmentHeader) / 3
-	for cut := int64(0); cut < size; cut++ {
+	for cut := range size {
 		clone := mem.CloneKilled()
 		require.NoError(t, clone.Corrupt(name, func(b []byte) []byte { return b[:cut] }))
 		l, got, st := open(t, Options{FS: clone}, Position{})

@@ -233,9 +233,11 @@ func (b *bulkRequest) document(line []byte, index string) error {
 		}
 	}
 	key := ""
+	var keySb236 strings.Builder
 	for _, l := range resource {
-		key += l.Name + "\x00" + l.Value + "\x00"
+		keySb236.WriteString(l.Name + "\x00" + l.Value + "\x00")
 	}
+	key += keySb236.String()
 	at, ok := b.byResource[key]
 	if !ok {
 		at = len(b.streams)

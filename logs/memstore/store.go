@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -67,9 +68,7 @@ func (s *Store) Append(_ context.Context, tenant string, request []byte) (logs.A
 		t.streams[e.Stream.ID] = e.Stream
 	}
 	t.entries = append(t.entries, b.entries...)
-	for k, v := range b.types {
-		t.types[k] = v
-	}
+	maps.Copy(t.types, b.types)
 	return logs.AppendResult{Accepted: len(b.entries), Rejected: b.rejected, Reason: b.reason}, nil
 }
 

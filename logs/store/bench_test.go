@@ -85,8 +85,8 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(requests[0])) / benchRequest)
-	b.ResetTimer()
-	for n := 0; n < b.N; n += benchRequest {
+
+	for n := 0; b.Loop(); n += benchRequest {
 		_, err := s.Append(context.Background(), benchTenant, requests[n/benchRequest%len(requests)])
 		require.NoError(b, err)
 	}

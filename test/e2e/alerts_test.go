@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -201,14 +202,14 @@ func TestRulesOnAllSignalsPagePeopleUntilSomebodyAcknowledges(t *testing.T) {
 	s.eventually("the first step: who is on call", func() error {
 		kinds, _, err := s.received("ada")
 		if err == nil && len(kinds) == 0 {
-			err = fmt.Errorf("ada has received nothing")
+			err = errors.New("ada has received nothing")
 		}
 		return err
 	})
 	s.eventually("the second step, after the wait", func() error {
 		kinds, _, err := s.received("grace")
 		if err == nil && len(kinds) == 0 {
-			err = fmt.Errorf("grace has received nothing")
+			err = errors.New("grace has received nothing")
 		}
 		return err
 	})
@@ -256,7 +257,7 @@ func TestRulesOnAllSignalsPagePeopleUntilSomebodyAcknowledges(t *testing.T) {
 		require.NoError(t, s.post("/alertmanager/api/v2/alerts", `[{"labels":{"alertname":"Other","team":"other"}}]`, nil))
 		s.eventually("a notification about another group", func() error {
 			if hook.about("other") == 0 {
-				return fmt.Errorf("none yet")
+				return errors.New("none yet")
 			}
 			return nil
 		})
@@ -276,7 +277,7 @@ func TestNoSecondStepAfterAnAcknowledgement(t *testing.T) {
 	s.eventually("ada is paged", func() (err error) {
 		kinds, _, err := s.received("ada")
 		if err == nil && len(kinds) == 0 {
-			err = fmt.Errorf("ada has received nothing")
+			err = errors.New("ada has received nothing")
 		}
 		return err
 	})
@@ -297,7 +298,7 @@ func TestNoSecondStepAfterAnAcknowledgement(t *testing.T) {
 	s.eventually("grace is paged for the other incident", func() error {
 		kinds, _, err := s.received("grace")
 		if err == nil && len(kinds) == 0 {
-			err = fmt.Errorf("grace has received nothing")
+			err = errors.New("grace has received nothing")
 		}
 		return err
 	})

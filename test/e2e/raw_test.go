@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -193,12 +192,4 @@ func (s *server) wantTrace(query string) string {
 		return err
 	})
 	return found[0]
-}
-
-func unhex(text string) []byte {
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		panic(err)
-	}
-	return b
 }

@@ -17,7 +17,7 @@ func (s *server) promNumbers(service string, at time.Time) (map[int]bool, error)
 			}
 		}
 	}
-	err := s.get("/api/v1/query", &answer, "query", fmt.Sprintf(`e2e_value{service_name=%q}`, service), "time", fmt.Sprint(at.Unix()+1))
+	err := s.get("/api/v1/query", &answer, "query", fmt.Sprintf(`e2e_value{service_name=%q}`, service), "time", strconv.FormatInt(at.Unix()+1, 10))
 	numbers := map[int]bool{}
 	for _, r := range answer.Data.Result {
 		n, convErr := strconv.Atoi(r.Metric["number"])
@@ -44,7 +44,7 @@ func (s *server) lokiNumbers(service string, from, to time.Time) (map[int]bool, 
 			}
 		}
 		err := s.get("/loki/api/v1/query_range", &answer, "query", fmt.Sprintf(`{service_name=%q}`, service),
-			"start", fmt.Sprint(from.UnixNano()), "end", fmt.Sprint(end.UnixNano()), "limit", "700", "direction", "backward")
+			"start", strconv.FormatInt(from.UnixNano(), 10), "end", strconv.FormatInt(end.UnixNano(), 10), "limit", "700", "direction", "backward")
 		if err != nil {
 			return nil, err
 		}
@@ -116,7 +116,7 @@ func (s *server) jaegerNumbers(service string, from, to time.Time) (map[int]bool
 		}
 	}
 	err := s.get("/jaeger/api/traces", &answer, "service", service, "limit", "5000",
-		"start", fmt.Sprint(from.UnixMicro()), "end", fmt.Sprint(to.UnixMicro()))
+		"start", strconv.FormatInt(from.UnixMicro(), 10), "end", strconv.FormatInt(to.UnixMicro(), 10))
 	numbers := map[int]bool{}
 	for _, t := range answer.Data {
 		for _, span := range t.Spans {

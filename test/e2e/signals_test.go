@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -58,7 +59,7 @@ func TestEveryRecordOfEverySignalComesBack(t *testing.T) {
 	t.Run("search finds spans by attribute without naming a service", func(t *testing.T) {
 		var found struct{ Traces []struct{ TraceID string } }
 		require.NoError(t, s.get("/tempo/api/search", &found, "q", `{ span.e2e.number = 7 }`,
-			"start", fmt.Sprint(from.Unix()), "end", fmt.Sprint(to.Unix())))
+			"start", strconv.FormatInt(from.Unix(), 10), "end", strconv.FormatInt(to.Unix(), 10)))
 		require.Len(t, found.Traces, 2, "one by gRPC, one by HTTP")
 	})
 	t.Run("a log line knows its trace", func(t *testing.T) {
@@ -68,7 +69,7 @@ func TestEveryRecordOfEverySignalComesBack(t *testing.T) {
 			}
 		}
 		require.NoError(t, s.get("/loki/api/v1/query_range", &answer, "query", `{service_name="e2e-grpc"} | e2e_number="7"`,
-			"start", fmt.Sprint(from.UnixNano()), "end", fmt.Sprint(to.UnixNano())))
+			"start", strconv.FormatInt(from.UnixNano(), 10), "end", strconv.FormatInt(to.UnixNano(), 10)))
 		require.Len(t, answer.Data.Result, 1)
 		require.Equal(t, s.grpcSender().traceID(7).String(), answer.Data.Result[0].Stream["trace_id"])
 	})

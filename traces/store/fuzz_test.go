@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,12 +26,16 @@ func comparable(s traces.Span) string {
 	values := func(list []traces.Attribute) string { return string(traces.Map(list...).AppendJSON(nil)) }
 	out := fmt.Sprintf("%s %s %s %d %d %q %d %d %q %q %d %d %d %d %s", s.TraceID, s.ID, s.ParentID, s.Start, s.Duration, s.Name, s.Kind,
 		s.Status, s.StatusMessage, s.TraceState, s.Flags, s.DroppedAttributes, s.DroppedEvents, s.DroppedLinks, values(s.Attributes))
+	var outSb28 strings.Builder
 	for _, e := range s.Events {
-		out += fmt.Sprintf(" event %d %q %d %s", e.Time, e.Name, e.DroppedAttributes, values(e.Attributes))
+		outSb28.WriteString(fmt.Sprintf(" event %d %q %d %s", e.Time, e.Name, e.DroppedAttributes, values(e.Attributes)))
 	}
+	out += outSb28.String()
+	var outSb31 strings.Builder
 	for _, l := range s.Links {
-		out += fmt.Sprintf(" link %s %s %q %d %d %s", l.TraceID, l.SpanID, l.TraceState, l.Flags, l.DroppedAttributes, values(l.Attributes))
+		outSb31.WriteString(fmt.Sprintf(" link %s %s %q %d %d %s", l.TraceID, l.SpanID, l.TraceState, l.Flags, l.DroppedAttributes, values(l.Attributes)))
 	}
+	out += outSb31.String()
 	r := s.Resource
 	return out + fmt.Sprintf(" resource %s %d %q scope %q %q %s %d %q", values(r.Attributes), r.DroppedAttributes, r.SchemaURL,
 		r.ScopeName, r.ScopeVersion, values(r.ScopeAttributes), r.ScopeDroppedAttributes, r.ScopeSchemaURL)

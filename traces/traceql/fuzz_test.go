@@ -1,7 +1,6 @@
 package traceql_test
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -24,7 +23,7 @@ func FuzzParse(f *testing.F) {
 		q, err := traceql.Parse(src)
 		if err != nil {
 			var at *traceql.ParseError
-			require.True(t, errors.As(err, &at), "%v", err)
+			require.ErrorAs(t, err, &at, "%v", err)
 			require.Positive(t, at.Line)
 			require.Positive(t, at.Column)
 			return

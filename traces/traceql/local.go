@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"belfry/traces"
@@ -48,10 +49,8 @@ func isLocal(stage Stage) bool {
 	case ScalarFilter:
 		return isLocalScalar(s.Left) && isLocalScalar(s.Right)
 	case GroupBy:
-		for _, by := range s.By {
-			if needsTree(by) {
-				return false
-			}
+		if slices.ContainsFunc(s.By, needsTree) {
+			return false
 		}
 	}
 	return true

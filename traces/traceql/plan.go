@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"slices"
 	"strings"
 
 	"belfry/traces"
@@ -347,10 +348,8 @@ func (s *fieldSet) addFilter(f traces.Filter) {
 func outputFields(p Pipeline) []FieldRef {
 	var out []FieldRef
 	add := func(ref FieldRef) {
-		for _, have := range out {
-			if have == ref {
-				return
-			}
+		if slices.Contains(out, ref) {
+			return
 		}
 		out = append(out, ref)
 	}

@@ -105,7 +105,7 @@ func (s Static) Output() traces.Value {
 
 // compare orders two values; ok is false if they are of different classes.
 func (s Static) compare(o Static) (order int, ok bool) {
-	if s.Type != o.Type && !(s.Type.isNumber() && o.Type.isNumber()) {
+	if s.Type != o.Type && (!s.Type.isNumber() || !o.Type.isNumber()) {
 		return 0, false
 	}
 	return s.Value.Compare(o.Value)
@@ -169,7 +169,7 @@ func integerArithmetic(op string, x, y int64) (int64, bool) {
 			return 0, true
 		}
 		n := x * y
-		return n, n/y == x && !(x == -1 && y == math.MinInt64) && !(y == -1 && x == math.MinInt64)
+		return n, n/y == x && (x != -1 || y != math.MinInt64) && (y != -1 || x != math.MinInt64)
 	case "%":
 		if y == 0 || y == -1 {
 			return 0, y == -1

@@ -2,6 +2,7 @@ package tracestest
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -44,7 +45,7 @@ func (l *loader) line(line string) error {
 	indent := len(line) - len(strings.TrimLeft(line, " "))
 	words := splitWords(line)
 	if len(words) < 2 {
-		return fmt.Errorf("too short")
+		return errors.New("too short")
 	}
 	for len(l.stack) > 0 && l.stack[len(l.stack)-1].indent >= indent {
 		l.stack = l.stack[:len(l.stack)-1]
@@ -170,7 +171,7 @@ func addEvent(s *traces.Span, words []string) error {
 
 func addLink(s *traces.Span, words []string) error {
 	if len(words) < 2 {
-		return fmt.Errorf("a link needs a trace and a span")
+		return errors.New("a link needs a trace and a span")
 	}
 	trace, err := traces.ParseTraceID(words[0])
 	if err != nil {

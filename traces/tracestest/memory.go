@@ -3,6 +3,7 @@ package tracestest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -178,7 +179,7 @@ func (m *Memory) Traces(_ context.Context, tenant string, q traces.TracesQuery, 
 
 func (m *Memory) hand(spans []traces.Span, visit traces.Visitor) (traces.Stats, error) {
 	for part := range slices.Chunk(spans, 7) {
-		if err := visit(part); err == traces.ErrStop {
+		if err := visit(part); errors.Is(err, traces.ErrStop) {
 			break
 		} else if err != nil {
 			return traces.Stats{}, err

@@ -5,7 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 	"slices"
 	"sync"
 	"testing"
@@ -85,7 +85,7 @@ func describe(spans []traces.Span) []string {
 	out := make([]string, 0, len(spans))
 	for i := range spans {
 		s := spans[i]
-		out = append(out, fmt.Sprintf("%x", traces.AppendTracesData(nil, []traces.Span{s})))
+		out = append(out, hex.EncodeToString(traces.AppendTracesData(nil, []traces.Span{s})))
 	}
 	return out
 }

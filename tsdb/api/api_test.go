@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -125,10 +126,10 @@ func TestQueriesPerTenant(t *testing.T) {
 		require.Equal(t, tc.a, s.get("a", tc.target), tc.target)
 		require.Equal(t, tc.b, s.get("b", tc.target), tc.target)
 	}
-	require.Equal(t, `{"resultType":"vector","result":[]}`, s.get("nobody", "/api/v1/query?query=up&"+at))
+	require.JSONEq(t, `{"resultType":"vector","result":[]}`, s.get("nobody", "/api/v1/query?query=up&"+at))
 	require.Equal(t, `[]`, s.get("nobody", "/api/v1/labels"))
 
-	form := url.Values{"query": {"up"}, "time": {fmt.Sprint(unix)}}.Encode()
+	form := url.Values{"query": {"up"}, "time": {strconv.FormatInt(unix, 10)}}.Encode()
 	w := s.do("a", http.MethodPost, "/api/v1/query", form, "Content-Type", "application/x-www-form-urlencoded")
 	require.Contains(t, w.Body.String(), `"job":"x"`)
 }
@@ -203,9 +204,9 @@ func TestMetadataAndExemplars(t *testing.T) {
 		Exemplars:        []exemplar.Exemplar{{Labels: labels.FromStrings("trace_id", "t"), Value: 1, Ts: now.UnixMilli(), HasTs: true}},
 	}, "__name__", "hits_total")
 	s.put("a", now, 1, storage.AOptions{MetricFamilyName: "g", Metadata: metadata.Metadata{Type: model.MetricTypeGauge}}, "__name__", "g")
-	require.Equal(t, `{"g":[{"type":"gauge","unit":"","help":""}],"hits_total":[{"type":"counter","unit":"","help":"Hits."}]}`, s.get("a", "/api/v1/metadata"))
-	require.Equal(t, `{"hits_total":[{"type":"counter","unit":"","help":"Hits."}]}`, s.get("a", "/api/v1/metadata?metric=hits_total"))
-	require.Equal(t, `{"g":[{"type":"gauge","unit":"","help":""}]}`, s.get("a", "/api/v1/metadata?limit=1"))
+	require.JSONEq(t, `{"g":[{"type":"gauge","unit":"","help":""}],"hits_total":[{"type":"counter","unit":"","help":"Hits."}]}`, s.get("a", "/api/v1/metadata"))
+	require.JSONEq(t, `{"hits_total":[{"type":"counter","unit":"","help":"Hits."}]}`, s.get("a", "/api/v1/metadata?metric=hits_total"))
+	require.JSONEq(t, `{"g":[{"type":"gauge","unit":"","help":""}]}`, s.get("a", "/api/v1/metadata?limit=1"))
 	require.Equal(t, `{}`, s.get("b", "/api/v1/metadata"))
 	target := fmt.Sprintf("/api/v1/query_exemplars?query=rate(hits_total[5m])&start=%d&end=%d", now.Unix()-60, now.Unix()+60)
 	require.Contains(t, s.get("a", target), `"exemplars":[{"labels":{"trace_id":"t"},"value":"1"`)
@@ -250,10 +251,10 @@ func TestAdminHandlersAreBounded(t *testing.T) {
 	made := 0
 	h := newAdminHandlers(func(string) http.Handler { made++; return http.NotFoundHandler() })
 	for i := range 3 * maxAdminHandlers {
-		h.get(fmt.Sprint(i))
+		h.get(strconv.Itoa(i))
 	}
 	require.Len(t, h.handlers, maxAdminHandlers)
-	h.get(fmt.Sprint(3*maxAdminHandlers - 1))
+	h.get(strconv.Itoa(3*maxAdminHandlers - 1))
 	require.Equal(t, 3*maxAdminHandlers, made)
 }
 
@@ -299,7 +300,7 @@ up{job="x",cluster="eu",instance=""} 2 %d
 
 func TestImportText(t *testing.T) {
 	s := newServer(t, nil)
-	body := "# TYPE hits counter\n# HELP hits_total Hits.\n# TYPE hits_total counter\nhits_total{a=\"1\"} 3\ngauge 2.5 " + fmt.Sprint(now.Add(-time.Minute).UnixMilli()) + "\n"
+	body := "# TYPE hits counter\n# HELP hits_total Hits.\n# TYPE hits_total counter\nhits_total{a=\"1\"} 3\ngauge 2.5 " + strconv.FormatInt(now.Add(-time.Minute).UnixMilli(), 10) + "\n"
 	w := s.do("a", http.MethodPost, "/api/v1/import/prometheus?extra_label=site=eu", body)
 	require.Equal(t, 204, w.Code, w.Body.String())
 	require.Equal(t, []string{

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"google.golang.org/protobuf/proto"
 
 	"belfry/internal/fault"
 )
@@ -176,7 +175,7 @@ func withInstance(external labels.Labels) labels.Labels {
 }
 
 func (s *sample) metric(external labels.Labels) *dto.Metric {
-	m := &dto.Metric{TimestampMs: proto.Int64(s.t)}
+	m := &dto.Metric{TimestampMs: new(s.t)}
 	add := func(name, val string) {
 		m.Label = append(m.Label, &dto.LabelPair{Name: &name, Value: &val})
 	}
@@ -192,7 +191,7 @@ func (s *sample) metric(external labels.Labels) *dto.Metric {
 	})
 	switch {
 	case s.h == nil:
-		m.Untyped = &dto.Untyped{Value: proto.Float64(s.f)}
+		m.Untyped = &dto.Untyped{Value: new(s.f)}
 	case s.h.UsesCustomBuckets():
 		m.Histogram = classicHistogram(s.h)
 	default:
@@ -203,7 +202,7 @@ func (s *sample) metric(external labels.Labels) *dto.Metric {
 
 // classicHistogram turns custom buckets into cumulative ones.
 func classicHistogram(h *histogram.FloatHistogram) *dto.Histogram {
-	out := &dto.Histogram{SampleCountFloat: proto.Float64(h.Count), SampleSum: proto.Float64(h.Sum)}
+	out := &dto.Histogram{SampleCountFloat: new(h.Count), SampleSum: new(h.Sum)}
 	counts := make([]float64, len(h.CustomValues)+1)
 	for it := h.PositiveBucketIterator(); it.Next(); {
 		if b := it.At(); int(b.Index) < len(counts) {
@@ -213,18 +212,18 @@ func classicHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 	cumulative := 0.0
 	for i, bound := range h.CustomValues {
 		cumulative += counts[i]
-		out.Bucket = append(out.Bucket, &dto.Bucket{UpperBound: proto.Float64(bound), CumulativeCountFloat: proto.Float64(cumulative)})
+		out.Bucket = append(out.Bucket, &dto.Bucket{UpperBound: new(bound), CumulativeCountFloat: new(cumulative)})
 	}
 	return out
 }
 
 func nativeHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 	return &dto.Histogram{
-		SampleCountFloat: proto.Float64(h.Count),
-		SampleSum:        proto.Float64(h.Sum),
-		Schema:           proto.Int32(h.Schema),
-		ZeroThreshold:    proto.Float64(h.ZeroThreshold),
-		ZeroCountFloat:   proto.Float64(h.ZeroCount),
+		SampleCountFloat: new(h.Count),
+		SampleSum:        new(h.Sum),
+		Schema:           new(h.Schema),
+		ZeroThreshold:    new(h.ZeroThreshold),
+		ZeroCountFloat:   new(h.ZeroCount),
 		PositiveSpan:     spans(h.PositiveSpans),
 		PositiveCount:    h.PositiveBuckets,
 		NegativeSpan:     spans(h.NegativeSpans),
@@ -235,7 +234,7 @@ func nativeHistogram(h *histogram.FloatHistogram) *dto.Histogram {
 func spans(in []histogram.Span) []*dto.BucketSpan {
 	out := make([]*dto.BucketSpan, 0, len(in))
 	for _, s := range in {
-		out = append(out, &dto.BucketSpan{Offset: proto.Int32(s.Offset), Length: proto.Uint32(s.Length)})
+		out = append(out, &dto.BucketSpan{Offset: new(s.Offset), Length: new(s.Length)})
 	}
 	return out
 }

@@ -107,8 +107,8 @@ func (s *Scraper) Start(context.Context) error {
 	if err := s.apply(s.loaded.Load()); err != nil {
 		return err
 	}
-	s.running.Go(func() { _ = s.discovery.Run() })                   // ends with its context, and says so
-	s.running.Go(func() { _ = s.Manager.Run(s.discovery.SyncCh()) }) // never fails
+	s.running.Go(func() { _ = s.discovery.Run() })           // ends with its context, and says so
+	s.running.Go(func() { _ = s.Run(s.discovery.SyncCh()) }) // never fails
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (s *Scraper) Start(context.Context) error {
 func (s *Scraper) Shutdown(context.Context) error {
 	s.stopOnce.Do(func() {
 		s.cancel()
-		s.Manager.Stop()
+		s.Stop()
 	})
 	s.running.Wait()
 	return nil
@@ -144,7 +144,7 @@ func (s *Scraper) Reload(c Config) error {
 func (s *Scraper) apply(cfg *config.Config) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
-	if err := s.Manager.ApplyConfig(cfg); err != nil {
+	if err := s.ApplyConfig(cfg); err != nil {
 		return fmt.Errorf("scrape configuration: %w", err)
 	}
 	jobs, err := cfg.GetScrapeConfigs()

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -178,7 +179,7 @@ func TestReload(t *testing.T) {
 func TestSeriesLimitDoesNotFailTheScrape(t *testing.T) {
 	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "flood"}, []string{"i"})
 	for i := range 50 {
-		vec.WithLabelValues(fmt.Sprint(i))
+		vec.WithLabelValues(strconv.Itoa(i))
 	}
 	host := exporter(t, vec)
 	cfg := tsdb.DefaultConfig()

@@ -42,8 +42,8 @@ func crashWriter(dir string, base int64) error {
 		ctx := tenant.WithID(context.Background(), crashTenant(n))
 		app := s.AppenderV2(ctx)
 		for i := range int64(20) {
-			o := storage.AOptions{Exemplars: []exemplar.Exemplar{{Labels: labels.FromStrings("n", fmt.Sprint(n)), Value: 1, Ts: base + n, HasTs: true}}}
-			if _, err := app.Append(0, labels.FromStrings("__name__", "f", "i", fmt.Sprint(i)), 0, base+n, float64(n), nil, nil, o); err != nil {
+			o := storage.AOptions{Exemplars: []exemplar.Exemplar{{Labels: labels.FromStrings("n", strconv.FormatInt(n, 10)), Value: 1, Ts: base + n, HasTs: true}}}
+			if _, err := app.Append(0, labels.FromStrings("__name__", "f", "i", strconv.FormatInt(i, 10)), 0, base+n, float64(n), nil, nil, o); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -302,7 +303,7 @@ func testCancel(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(ctxOf("a"))
 	app := s.AppenderV2(ctx)
 	for i := range 2000 {
-		put(t, app, start(), 1, "__name__", "x", "i", fmt.Sprint(i))
+		put(t, app, start(), 1, "__name__", "x", "i", strconv.Itoa(i))
 	}
 	require.NoError(t, app.Commit())
 	cancel()
@@ -327,7 +328,7 @@ func testConcurrent(t *testing.T, s Store) {
 			for b := range int64(batches) {
 				app := s.AppenderV2(ctx)
 				for i := range 10 {
-					_, err := app.Append(0, labels.FromStrings("__name__", "x", "w", fmt.Sprint(w), "i", fmt.Sprint(i)), 0, t0+b*1000, float64(b), nil, nil, storage.AOptions{})
+					_, err := app.Append(0, labels.FromStrings("__name__", "x", "w", strconv.Itoa(w), "i", strconv.Itoa(i)), 0, t0+b*1000, float64(b), nil, nil, storage.AOptions{})
 					if err != nil {
 						t.Errorf("append: %v", err)
 					}

@@ -137,7 +137,7 @@ func (l *lease) Close() error {
 		return l.TCPListener.Close()
 	}
 	// A deadline in the past wakes up Accept.
-	if err := l.TCPListener.SetDeadline(time.Unix(1, 0)); err != nil {
+	if err := l.SetDeadline(time.Unix(1, 0)); err != nil {
 		return errors.Join(err, l.TCPListener.Close())
 	}
 	l.pool.idle[l.key] = l.TCPListener

@@ -40,26 +40,26 @@ func appendPacked(dst []byte, vals []uint64, width uint) []byte {
 // unpack fills dst with values of width bits from src, which holds at least
 // packedSize bytes; bytes behind are read but do not matter.
 func unpack(dst []uint64, src []byte, width uint) {
-	switch {
-	case width == 0:
+	switch width {
+	case 0:
 		clear(dst)
 		return
-	case width == 8:
+	case 8:
 		for i := range dst {
 			dst[i] = uint64(src[i])
 		}
 		return
-	case width == 16:
+	case 16:
 		for i := range dst {
 			dst[i] = uint64(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 		return
-	case width == 32:
+	case 32:
 		for i := range dst {
 			dst[i] = uint64(binary.LittleEndian.Uint32(src[4*i:]))
 		}
 		return
-	case width == 64:
+	case 64:
 		for i := range dst {
 			dst[i] = binary.LittleEndian.Uint64(src[8*i:])
 		}

@@ -2,6 +2,7 @@ package part
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -97,7 +98,7 @@ func (w *Writer) WriteBlock(times []uint64, runs []Run, cols []Values) error {
 	for i, r := range runs {
 		if last := len(w.streams) - 1; i > 0 || last < 0 || w.streams[last].Key != r.Key {
 			if last >= 0 && w.streams[last].Key >= r.Key {
-				return fmt.Errorf("part: streams out of order")
+				return errors.New("part: streams out of order")
 			}
 			w.streams = append(w.streams, Stream{Key: r.Key, Min: int64(times[row]), Max: int64(times[row])})
 		}

@@ -215,5 +215,5 @@ func same(t *testing.T, want plog.LogRecord, got *Record) {
 	if want.Body().Type() == pcommon.ValueTypeStr {
 		require.Equal(t, want.Body().Str(), string(got.Body.Raw))
 	}
-	require.Equal(t, want.Attributes().Len(), len(got.Attributes))
+	require.Len(t, got.Attributes, want.Attributes().Len())
 }

@@ -265,8 +265,8 @@ func CheckPath(s string) error { _, err := ParsePath(s); return err }
 func ParsePath(s string) (Path, error) {
 	var path Path
 	for i := 0; i < len(s); {
-		switch {
-		case s[i] == '[':
+		switch s[i] {
+		case '[':
 			end := i + 1
 			if end < len(s) && s[end] == '"' {
 				close, err := skipString(s, end)
@@ -288,7 +288,7 @@ func ParsePath(s string) (Path, error) {
 			}
 			path = append(path, Step{Index: n})
 			i += close + 1
-		case s[i] == '.':
+		case '.':
 			if i++; len(path) == 0 || i == len(s) || s[i] == '.' || s[i] == '[' {
 				return nil, errors.New("unexpected .")
 			}
@@ -348,10 +348,10 @@ func (p Path) Lookup(line string) (value string, found bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	switch {
-	case line[i] == '"':
+	switch line[i] {
+	case '"':
 		return unescape(line[i+1 : end-1]), true, nil
-	case line[i] == 'n':
+	case 'n':
 		return "", true, nil
 	}
 	return line[i:end], true, nil
