@@ -21,6 +21,10 @@ type generation struct {
 	failures  chan error
 	stop      chan struct{}
 	watching  chan struct{} // closed when nobody reads failures any more
+
+	// endLife ends the context that the components were started with. Some of
+	// them live by it: statsd always, fluentforward where its start fails.
+	endLife context.CancelFunc
 }
 
 func (g *generation) direct(receiver component.ID) ingest.Direct { return g.resolved.direct(receiver) }
@@ -86,9 +90,11 @@ func (g *generation) start(ctx context.Context) error {
 	}
 	g.watching = make(chan struct{})
 	go g.watch()
-	// Some components (statsd) live by the context that starts them, and a
-	// reload's ends when it is done; Shutdown stops them.
-	if err := g.service.Start(context.WithoutCancel(ctx)); err != nil {
+	// A reload's context ends when the reload is done, which is not when the
+	// components do.
+	life, endLife := context.WithCancel(context.WithoutCancel(ctx))
+	g.endLife = endLife
+	if err := g.service.Start(life); err != nil {
 		return errors.Join(err, g.shutdown(ctx))
 	}
 	g.telemetry.show()
@@ -112,6 +118,9 @@ func (g *generation) watch() {
 func (g *generation) shutdown(ctx context.Context) error {
 	g.telemetry.hide()
 	err := g.service.Shutdown(ctx)
+	if g.endLife != nil {
+		g.endLife()
+	}
 	if g.watching != nil {
 		close(g.stop)
 		<-g.watching
