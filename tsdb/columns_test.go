@@ -69,7 +69,7 @@ type failing struct {
 	err error
 }
 
-func (failing) Seek(int64) chunkenc.ValueType { return chunkenc.ValNone }
+func (failing) Seek(millis) chunkenc.ValueType { return chunkenc.ValNone }
 func (f failing) Err() error                  { return f.err }
 
 func TestColumnIterator(t *testing.T) {
