@@ -1,9 +1,13 @@
 // Package rules evaluates alerting and recording rules over all three signals.
 //
-// Rule files are Prometheus' own, with two additions: `type: metrics | logs |
+// Rule files are Prometheus' own, with three additions: `type: metrics | logs |
 // traces` on a group or a rule says what language its expressions are in
 // (PromQL where nothing is said), and `recover:` on an alerting rule is an
-// expression that must hold before an alert that fires may resolve.
+// expression that must hold before an alert that fires may resolve. `no_data` says
+// what it means that there is nothing to evaluate (nodata.go).
+//
+// Groups come from files, and from people by API (edit.go), who keep them in SQL
+// (stored.go). A file is a namespace that nobody can edit by API.
 //
 // Evaluation is Prometheus' rules.Manager. An expression of another language is
 // an *Expression in place of PromQL's syntax tree; Engine's query function sends

@@ -25,6 +25,7 @@ import (
 	promrules "github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 
+	"belfry/internal/state"
 	"belfry/internal/tenant"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	// ExternalURL; by default /graph?g0.expr=, as Prometheus, /logs?q= and
 	// /traces?q=.
 	LinkTo func(t Type, expr string) string
+	// DB keeps the groups that people make by API. nil: there are none.
+	DB *state.DB
 	// Dir holds the state file. Empty: state is not kept.
 	Dir string
 	// Tenant whose data the rules see and write; tenant.Default where empty.
@@ -66,6 +69,7 @@ type Engine struct {
 	parser  parser.Parser
 	metrics *metrics
 	state   *stateFile
+	stored  *groupStore // nil: no API groups
 	grace   *grace
 	health  *health
 	specs   atomic.Pointer[map[specKey]spec]
@@ -74,7 +78,10 @@ type Engine struct {
 
 	mu      sync.Mutex // serializes Start, Reload and Shutdown
 	config  Config
-	loader  *loader
+	disk    map[string]*File // of config.Files
+	loader  *loader          // of those and of stored
+	groups  []storedGroup    // what loader has of stored
+	version int64            // of groups
 	manager *promrules.Manager
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
@@ -117,12 +124,13 @@ func New(o Options) (*Engine, error) {
 		grace:   newGrace(), health: newHealth(),
 		resendDelay: time.Duration(o.Config.ResendDelay),
 	}
-	e.loader = &loader{files: files, parser: e.parser}
-	specs, err := e.loader.specs()
-	if err != nil {
-		return nil, err
+	if o.DB != nil {
+		e.stored = &groupStore{db: o.DB, tenant: o.Tenant}
 	}
-	e.specs.Store(&specs)
+	e.disk = files
+	if err := e.refresh(context.Background()); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
 	if o.Dir != "" {
 		if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 			return nil, fmt.Errorf("rules: %w", err)
@@ -184,6 +192,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if e.state != nil {
 		e.loops.Go(func() { e.state.run(runCtx, e.liveGroups) })
 	}
+	if e.stored != nil && e.opts.DB.Dialect() == "postgres" {
+		e.loops.Go(func() { e.follow(runCtx) })
+	}
 	return nil
 }
 
@@ -213,7 +224,21 @@ func (e *Engine) Reload(c Config) error {
 	if e.stopped {
 		return errors.New("rules: the engine is shut down")
 	}
-	next := &loader{files: files, parser: e.parser}
+	groups, version, err := e.stored.list(context.Background())
+	if err != nil {
+		return fmt.Errorf("rules: %w", err)
+	}
+	if err := e.apply(c, files, groups); err != nil {
+		return err
+	}
+	e.groups, e.version = groups, version
+	return nil
+}
+
+// apply makes rules of files and of stored groups the running ones. On an error
+// nothing has changed. e.mu is held.
+func (e *Engine) apply(c Config, disk map[string]*File, groups []storedGroup) error {
+	next := &loader{files: e.withStored(disk, groups), parser: e.parser}
 	specs, err := next.specs()
 	if err != nil {
 		return err
@@ -234,7 +259,7 @@ func (e *Engine) Reload(c Config) error {
 		e.loader = next
 	}
 	e.specs.Store(&specs)
-	e.config = c
+	e.config, e.disk = c, disk
 	if e.manager != nil {
 		e.health.retain(e.liveGroups())
 	}
@@ -343,7 +368,7 @@ func (e *Engine) query(ctx context.Context, expr string, at time.Time) (promql.V
 	if err != nil || !isRule || origin.Kind != promrules.KindAlerting {
 		return vec, err
 	}
-	if s.recover == "" && e.grace.over() {
+	if s.recover == "" && (s.noData == "" || s.noData == NoDataOK) && e.grace.over() {
 		return vec, nil
 	}
 	rule := alertingRule(g, origin)
@@ -358,7 +383,11 @@ func (e *Engine) query(ctx context.Context, expr string, at time.Time) (promql.V
 		}
 		vec = append(vec, held...)
 	}
-	return vec, nil
+	absent, err := missing(ctx, lang, s.noData, rule, expr, vec, at)
+	if err != nil {
+		return nil, fmt.Errorf("no_data: %w", err)
+	}
+	return append(vec, absent...), nil
 }
 
 func alertingRule(g *promrules.Group, origin promrules.RuleDetail) *promrules.AlertingRule {

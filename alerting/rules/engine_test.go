@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/stretchr/testify/require"
 
+	"belfry/internal/state"
 	"belfry/internal/tenant"
 )
 
@@ -45,6 +46,7 @@ type bench struct {
 	engine *Engine
 	logs   *fakeLanguage
 	traces *fakeLanguage
+	state  *state.DB // of groups by API, where set
 
 	meeting *meeting // in place of traces, where set
 
@@ -88,6 +90,7 @@ func (b *bench) start() {
 		Config: b.config, Languages: languages,
 		Appendable: b.db, Queryable: b.db, Sender: b,
 		ExternalURL: &url.URL{Scheme: "http", Host: "belfry.test"},
+		DB:          b.state,
 		Dir:         filepath.Join(b.dir, "state"),
 		Logger:      slog.New(slog.NewTextHandler(b.t.Output(), nil)),
 	})

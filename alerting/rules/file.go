@@ -26,25 +26,28 @@ type File struct {
 // Group is a group of a rule file: Prometheus' fields, and Type.
 type Group struct {
 	Name        string            `yaml:"name"`
-	Type        Type              `yaml:"type"` // of rules that say none; Metrics where empty
-	Interval    model.Duration    `yaml:"interval"`
-	QueryOffset *model.Duration   `yaml:"query_offset"`
-	Limit       int               `yaml:"limit"`
-	Labels      map[string]string `yaml:"labels"`
+	Type        Type              `yaml:"type,omitempty"` // of rules that say none; Metrics where empty
+	Interval    model.Duration    `yaml:"interval,omitempty"`
+	QueryOffset *model.Duration   `yaml:"query_offset,omitempty"`
+	Limit       int               `yaml:"limit,omitempty"`
+	Labels      map[string]string `yaml:"labels,omitempty"`
 	Rules       []Rule            `yaml:"rules"`
+
+	valid bool // a stored group that has passed the checks
 }
 
-// Rule is a rule of a rule file: Prometheus' fields, Type and Recover.
+// Rule is a rule of a rule file: Prometheus' fields, Type, Recover and NoData.
 type Rule struct {
-	Record        string            `yaml:"record"`
-	Alert         string            `yaml:"alert"`
-	Type          Type              `yaml:"type"` // the group's where empty
+	Record        string            `yaml:"record,omitempty"`
+	Alert         string            `yaml:"alert,omitempty"`
+	Type          Type              `yaml:"type,omitempty"` // the group's where empty
 	Expr          string            `yaml:"expr"`
-	Recover       string            `yaml:"recover"` // must return an element with the alert's labels to let it resolve
-	For           model.Duration    `yaml:"for"`
-	KeepFiringFor model.Duration    `yaml:"keep_firing_for"`
-	Labels        map[string]string `yaml:"labels"`
-	Annotations   map[string]string `yaml:"annotations"`
+	Recover       string            `yaml:"recover,omitempty"` // must return an element with the alert's labels to let it resolve
+	NoData        NoData            `yaml:"no_data,omitempty"` // what it means that there is nothing to compare; NoDataOK where empty
+	For           model.Duration    `yaml:"for,omitempty"`
+	KeepFiringFor model.Duration    `yaml:"keep_firing_for,omitempty"`
+	Labels        map[string]string `yaml:"labels,omitempty"`
+	Annotations   map[string]string `yaml:"annotations,omitempty"`
 }
 
 func (r *Rule) name() string {
@@ -99,13 +102,45 @@ func Parse(name string, content []byte, languages map[Type]Language) (*File, err
 	c := checker{file: name, languages: languages}
 	c.place(content)
 	for i := range f.Groups {
-		c.group(&f.Groups[i], i, f.Groups[:i])
+		c.group(&f.Groups[i], fmt.Sprintf("groups[%d]", i), i, f.Groups[:i])
 	}
-	if len(c.faults) > 0 {
-		slices.SortStableFunc(c.faults, func(a, b config.Fault) int { return a.Line - b.Line })
-		return nil, c.faults
+	if err := c.result(); err != nil {
+		return nil, err
 	}
 	return &f, nil
+}
+
+// ParseGroup reads and checks one group, as the rule API takes it; otherwise it
+// is Parse. A group that says no type is of type t.
+func ParseGroup(name string, content []byte, t Type, languages map[Type]Language) (*Group, error) {
+	var g Group
+	if err := config.Decode(name, content, &g); err != nil {
+		return nil, err
+	}
+	if g.Type == "" && t != Metrics {
+		g.Type = t
+	}
+	c := checker{file: name, languages: languages}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(content, &doc); err == nil && len(doc.Content) > 0 {
+		c.placeGroup(doc.Content[0])
+	} else {
+		c.nodes = []groupNodes{{}} // empty: no name, no rules
+	}
+	c.group(&g, "", 0, nil)
+	if err := c.result(); err != nil {
+		return nil, err
+	}
+	return &g, nil
+}
+
+// result is all faults in the order of lines, nil where there are none.
+func (c *checker) result() error {
+	if len(c.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.faults, func(a, b config.Fault) int { return a.Line - b.Line })
+	return c.faults
 }
 
 type checker struct {
@@ -133,14 +168,18 @@ func (c *checker) place(content []byte) {
 		return
 	}
 	for _, g := range groups.Content {
-		at := groupNodes{group: resolve(g)}
-		if list := child(at.group, "rules"); list != nil {
-			for _, r := range list.Content {
-				at.rules = append(at.rules, resolve(r))
-			}
-		}
-		c.nodes = append(c.nodes, at)
+		c.placeGroup(g)
 	}
+}
+
+func (c *checker) placeGroup(g *yaml.Node) {
+	at := groupNodes{group: resolve(g)}
+	if list := child(at.group, "rules"); list != nil {
+		for _, r := range list.Content {
+			at.rules = append(at.rules, resolve(r))
+		}
+	}
+	c.nodes = append(c.nodes, at)
 }
 
 func resolve(n *yaml.Node) *yaml.Node {
@@ -179,29 +218,37 @@ func (c *checker) fault(at int, path, format string, args ...any) {
 	c.faults = append(c.faults, config.Fault{File: c.file, Line: at, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) group(g *Group, i int, before []Group) {
-	path, n := fmt.Sprintf("groups[%d]", i), c.nodes[i].group
+// below joins a path and a key.
+func below(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func (c *checker) group(g *Group, path string, i int, before []Group) {
+	n := c.nodes[i].group
 	if g.Name == "" {
-		c.fault(line(n, "name"), path+".name", "must not be empty")
+		c.fault(line(n, "name"), below(path, "name"), "must not be empty")
 	}
 	if slices.ContainsFunc(before, func(o Group) bool { return o.Name == g.Name }) && g.Name != "" {
-		c.fault(line(n, "name"), path+".name", "%q is the name of an earlier group of this file", g.Name)
+		c.fault(line(n, "name"), below(path, "name"), "%q is the name of an earlier group of this file", g.Name)
 	}
-	c.knownType(g.Type, line(n, "type"), path+".type")
+	c.knownType(g.Type, line(n, "type"), below(path, "type"))
 	if g.Limit < 0 {
-		c.fault(line(n, "limit"), path+".limit", "must not be negative")
+		c.fault(line(n, "limit"), below(path, "limit"), "must not be negative")
 	}
 	for _, name := range slices.Sorted(maps.Keys(g.Labels)) {
 		if !model.UTF8Validation.IsValidLabelName(name) || name == model.MetricNameLabel {
-			c.fault(line(child(n, "labels"), name), path+".labels", "%q is not a label name", name)
+			c.fault(line(child(n, "labels"), name), below(path, "labels"), "%q is not a label name", name)
 		}
 		if !model.LabelValue(g.Labels[name]).IsValid() {
-			c.fault(line(child(n, "labels"), name), path+".labels", "the value of %q is not UTF-8", name)
+			c.fault(line(child(n, "labels"), name), below(path, "labels"), "the value of %q is not UTF-8", name)
 		}
 	}
 	types := map[string]Type{}
 	for j := range g.Rules {
-		r, at, rp := &g.Rules[j], c.nodes[i].rules[j], fmt.Sprintf("%s.rules[%d]", path, j)
+		r, at, rp := &g.Rules[j], c.nodes[i].rules[j], below(path, fmt.Sprintf("rules[%d]", j))
 		c.rule(g, r, at, rp)
 		t := r.typeIn(g)
 		if other, seen := types[strings.TrimSpace(r.Expr)]; seen && other != t {
@@ -254,6 +301,7 @@ func (c *checker) rule(g *Group, r *Rule, n *yaml.Node, path string) {
 		}
 	}
 	c.recover(g, r, n, path, lang)
+	c.noData(g, r, n, path, lang)
 }
 
 func (c *checker) recover(g *Group, r *Rule, n *yaml.Node, path string, lang Language) {
@@ -264,18 +312,23 @@ func (c *checker) recover(g *Group, r *Rule, n *yaml.Node, path string, lang Lan
 	if r.Alert == "" {
 		c.fault(at, path, "only alerting rules recover")
 	}
-	// An alert that is held is fed back to the rule with its own labels, which a
-	// template would turn into other ones.
+	c.noTemplates(g, r, at, path)
+	if lang != nil {
+		if err := lang.Validate(r.Recover); err != nil {
+			c.fault(at, path, "could not parse expression: %s", err)
+		}
+	}
+}
+
+// noTemplates refuses templates in labels of a rule that holds alerts: an alert
+// that is held is fed back to the rule with its own labels, which a template
+// would turn into other ones.
+func (c *checker) noTemplates(g *Group, r *Rule, at int, path string) {
 	for _, set := range []map[string]string{g.Labels, r.Labels} {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
 			if strings.Contains(set[name], "{{") {
 				c.fault(at, path, "cannot be combined with a template in label %q", name)
 			}
-		}
-	}
-	if lang != nil {
-		if err := lang.Validate(r.Recover); err != nil {
-			c.fault(at, path, "could not parse expression: %s", err)
 		}
 	}
 }

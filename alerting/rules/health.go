@@ -31,6 +31,7 @@ type groupHealth struct {
 	failures int       // in a row
 	since    time.Time // of the alert; zero while there is none
 	sent     time.Time // when it was last sent
+	slow     bool      // the last evaluation took longer than the interval
 }
 
 func newHealth() *health { return &health{groups: map[string]groupHealth{}} }
@@ -49,6 +50,18 @@ func (h *health) set(key string, g groupHealth) {
 		return
 	}
 	h.groups[key] = g
+}
+
+// slow counts the slow groups.
+func (h *health) slow() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range h.groups {
+		if g.slow {
+			n++
+		}
+	}
+	return n
 }
 
 // retain forgets groups that are not live.
@@ -76,11 +89,16 @@ func (e *Engine) afterEvaluation(ctx context.Context, g *promrules.Group, at tim
 	}
 	key := promrules.GroupKey(g.File(), g.Name())
 	h := e.health.get(key)
+	wasSlow := h.slow
+	h.slow = g.GetEvaluationTime() > g.Interval()
+	if h.slow != wasSlow {
+		defer func() { e.metrics.slow.Set(float64(e.health.slow())) }()
+	}
 	if failed == 0 {
 		if !h.since.IsZero() {
 			e.sendGroupFailing(ctx, g, h.since, at, "")
 		}
-		e.health.set(key, groupHealth{})
+		e.health.set(key, groupHealth{slow: h.slow})
 		return
 	}
 	h.failures++

@@ -61,7 +61,7 @@ func unrecovered(ctx context.Context, lang Language, expr string, rule *promrule
 	there := id.set(vec)
 	var gone []heldAlert
 	for _, a := range rule.ActiveAlerts() {
-		if _, ok := there[id.of(a.Labels)]; !ok && a.State == promrules.StateFiring && a.KeepFiringSince.IsZero() {
+		if _, ok := there[id.of(a.Labels)]; !ok && a.State == promrules.StateFiring && a.KeepFiringSince.IsZero() && !a.Labels.Has(NoDataLabel) {
 			gone = append(gone, heldAlert{a.Labels, a.Value})
 		}
 	}

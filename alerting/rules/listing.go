@@ -23,6 +23,9 @@ type GroupStatus struct {
 	Limit          int            `json:"limit,omitzero"`
 	LastEvaluation time.Time      `json:"last_evaluation,omitzero"`
 	EvaluationTime float64        `json:"evaluation_seconds"`
+	Slow           bool           `json:"slow,omitzero"`   // the last evaluation took longer than Interval
+	Missed         int            `json:"missed,omitzero"` // evaluations that were due while another ran
+	Editable       bool           `json:"editable"`        // made by API
 	Rules          []RuleStatus   `json:"rules"`
 }
 
@@ -33,6 +36,7 @@ type RuleStatus struct {
 	Name           string               `json:"name"`
 	Expr           string               `json:"expr"`
 	Recover        string               `json:"recover,omitzero"`
+	NoData         NoData               `json:"no_data,omitzero"`
 	For            model.Duration       `json:"for,omitzero"`
 	KeepFiringFor  model.Duration       `json:"keep_firing_for,omitzero"`
 	Labels         labels.Labels        `json:"labels"`
@@ -59,10 +63,12 @@ type AlertStatus struct {
 // all types where t is empty.
 func (e *Engine) List(t Type) []GroupStatus {
 	out := []GroupStatus{}
+	readOnly := e.readOnly()
 	for _, g := range e.RuleGroups() {
 		gs := GroupStatus{
 			Name: g.Name(), File: g.File(), Interval: model.Duration(g.Interval()), Limit: g.Limit(),
 			LastEvaluation: g.GetLastEvaluation(), EvaluationTime: g.GetEvaluationTime().Seconds(),
+			Slow: g.GetEvaluationTime() > g.Interval(), Missed: e.metrics.missed(g), Editable: !readOnly[g.File()],
 		}
 		for _, r := range g.Rules() {
 			s, _ := e.spec(promrules.GroupKey(g.File(), g.Name()), r.Name(), r.Query().String())
@@ -79,7 +85,7 @@ func (e *Engine) List(t Type) []GroupStatus {
 
 func ruleStatus(r promrules.Rule, s spec) RuleStatus {
 	rs := RuleStatus{
-		Kind: promrules.KindRecording, Type: s.language, Name: r.Name(), Expr: r.Query().String(), Recover: s.recover,
+		Kind: promrules.KindRecording, Type: s.language, Name: r.Name(), Expr: r.Query().String(), Recover: s.recover, NoData: s.noData,
 		Labels: r.Labels(), Health: r.Health(), EvaluationTime: r.GetEvaluationDuration().Seconds(),
 	}
 	if err := r.LastError(); err != nil {

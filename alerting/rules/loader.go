@@ -60,6 +60,7 @@ func (l *loader) Parse(text string) (parser.Expr, error) {
 type spec struct {
 	language Type
 	recover  string // empty: none
+	noData   NoData
 }
 
 // specKey finds a rule's spec from what its evaluation carries: the group, the
@@ -75,7 +76,7 @@ func (l *loader) specs() (map[specKey]spec, error) {
 			key := promrules.GroupKey(path, g.Name)
 			for j := range g.Rules {
 				r := &g.Rules[j]
-				s := spec{language: r.typeIn(g), recover: r.Recover}
+				s := spec{language: r.typeIn(g), recover: r.Recover, noData: r.NoData}
 				expr := strings.TrimSpace(r.Expr)
 				if s.language == Metrics {
 					e, err := l.parser.ParseExpr(r.Expr)

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	promrules "github.com/prometheus/prometheus/rules"
 )
 
@@ -16,6 +17,8 @@ type metrics struct {
 	stateBytes    prometheus.Gauge
 	restored      prometheus.Gauge
 	dropped       prometheus.Gauge
+	storedLeftOut prometheus.Gauge
+	slow          prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -37,8 +40,24 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "belfry_rules_alerts_not_restored", Help: "Saved alerts that no longer fit a rule, or were pending for longer than the outage tolerance allows.",
 		}),
 	}
+	m.storedLeftOut = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "belfry_rules_stored_groups_left_out", Help: "Rule groups made by API that do not run, because they no longer pass the checks or a rule file has the name of their namespace.",
+	})
+	m.slow = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "belfry_rules_slow_groups", Help: "Rule groups whose last evaluation took longer than their interval.",
+	})
 	if reg != nil {
-		reg.MustRegister(m.sendFailures, m.stateFailures, m.stateBytes, m.restored, m.dropped)
+		reg.MustRegister(m.sendFailures, m.stateFailures, m.stateBytes, m.restored, m.dropped, m.storedLeftOut, m.slow)
 	}
 	return m
+}
+
+// missed returns how many evaluations of a group were left out since the start,
+// because the one before was not done.
+func (m *metrics) missed(g *promrules.Group) int {
+	var out dto.Metric
+	if err := m.groups.IterationsMissed.WithLabelValues(promrules.GroupKey(g.File(), g.Name())).Write(&out); err != nil {
+		return 0
+	}
+	return int(out.GetCounter().GetValue())
 }

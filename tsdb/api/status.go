@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -26,6 +27,19 @@ func (a *API) buildInfo() *v1.PrometheusVersion {
 		BuildDate: a.o.BuildDate,
 		GoVersion: runtime.Version(),
 	}
+}
+
+// MimirBuildInfo answers /api/v1/status/buildinfo as Mimir does: Grafana edits
+// rules only where it finds that name and that feature. The rest of what it does
+// with a Mimir is Prometheus' API.
+func (a *API) MimirBuildInfo(w http.ResponseWriter, _ *http.Request) {
+	respond(w, struct {
+		*v1.PrometheusVersion
+		Application string            `json:"application"`
+		Features    map[string]string `json:"features"`
+	}{a.buildInfo(), "Grafana Mimir", map[string]string{
+		"ruler_config_api": "true", "alertmanager_config_api": "false", "query_sharding": "false", "federated_rules": "false",
+	}})
 }
 
 func (a *API) runtimeInfo() (v1.RuntimeInfo, error) {

@@ -53,7 +53,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 	}
 	if al.rules, err = rules.New(rules.Options{
 		Config: a.cfg.resolvedRules(), Languages: a.stores.languages(), Appendable: a.stores.metrics, Queryable: a.stores.metrics,
-		Sender: al.router, ExternalURL: a.cfg.externalURL(), Dir: a.dir("rules"),
+		Sender: al.router, ExternalURL: a.cfg.externalURL(), DB: al.state, Dir: a.dir("rules"),
 		Logger: a.logger.With("component", "rules"), Registerer: a.registry,
 	}); err != nil {
 		return nil, fmt.Errorf("rules: %w", err)

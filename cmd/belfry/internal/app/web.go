@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
+	"belfry/alerting/rules"
 	"belfry/internal/fault"
 	"belfry/internal/httpserver"
 	"belfry/internal/lifecycle"
@@ -92,7 +93,7 @@ func (a *App) routeOwn(mux *http.ServeMux) {
 
 func (a *App) routeMetrics(mux *http.ServeMux) {
 	log := a.logger.With("component", "tsdb")
-	h := a.api("prometheus", metricapi.New(metricapi.Options{
+	api := metricapi.New(metricapi.Options{
 		Store: a.stores.metrics, Engine: a.stores.apiEngine, Config: a.cfg.Metrics,
 		Admin:   func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
 		Rules:   a.rulesOf,
@@ -110,10 +111,14 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 		Logger:      log,
 		Registerer:  a.registry,
 		Gatherer:    a.registry,
-	}))
+	})
+	h := a.api("prometheus", api)
 	mux.Handle("/api/v1/", h)
 	mux.Handle("/federate", h)
 	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))
+	// Grafana offers to edit rules below this prefix, where it finds Mimir's API
+	// for it, and takes the root for a plain Prometheus.
+	mux.HandleFunc("GET /prometheus/api/v1/status/buildinfo", api.MimirBuildInfo)
 }
 
 // rulesOf returns the rules of the tenant in ctx: they all run for one tenant.
@@ -122,6 +127,17 @@ func (a *App) rulesOf(ctx context.Context) metricapi.Rules {
 		return nil
 	}
 	return a.alerting.rules
+}
+
+// onlyDefaultTenant keeps other tenants from rules that are not theirs.
+func (a *App) onlyDefaultTenant(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tenant.ID(r.Context()) != tenant.Default {
+			fault.WriteHTTP(w, fault.NotFoundf("rules run for the tenant %q only", tenant.Default))
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // targetsOf returns the scrape targets of the tenant in ctx.
@@ -159,5 +175,13 @@ func (a *App) routeAlerting(mux *http.ServeMux) {
 	mux.Handle("/api/belfry/v1/", own)
 	mux.Handle("/v2/", own)
 	mux.Handle("GET /api/belfry/v1/rules", a.api("rules", a.alerting.rules.Handler()))
+	for prefix, t := range map[string]rules.Type{ // Mimir's and Loki's, old and new; and one that is ours
+		"/prometheus/config/v1/rules": rules.Metrics, "/config/v1/rules": rules.Metrics, "/prometheus/rules": rules.Metrics,
+		"/loki/api/v1/rules": rules.Logs, "/api/prom/rules": rules.Logs, "/api/belfry/v1/rule-groups": rules.Metrics,
+	} {
+		h := a.api("rules", a.onlyDefaultTenant(a.alerting.rules.EditHandler(prefix, t)))
+		mux.Handle(prefix, h)
+		mux.Handle(prefix+"/", h)
+	}
 	mux.Handle("GET /api/belfry/v1/route", a.api("route", a.alerting.router.ExplainHandler()))
 }
