@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 UI_SRC  := $(shell find ui/app -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
 
-.PHONY: help demo run build ui test race lint fuzz bench clean
+.PHONY: help demo run build ui test race lint fuzz bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,11 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: build ## load and query all three stores of a fresh process, print the costs
 	./$(BIN) bench all
+
+generate: ## the gRPC messages and services, from their .proto files (needs protoc and its Go plugins)
+	for proto in traces/api/internal/*/*.proto; do \
+	  protoc --go_out=. --go_opt=module=belfry --go-grpc_out=. --go-grpc_opt=module=belfry $$proto; \
+	done
 
 clean: ## remove what make made
 	rm -rf bin ui/app/node_modules

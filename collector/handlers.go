@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	nooptrace "go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"belfry/collector/internal/ingest"
 	"belfry/collector/receiver/localreceiver"
@@ -19,6 +20,7 @@ import (
 type handlers struct {
 	otlp   [3]http.Handler
 	zipkin http.Handler
+	grpc   http.Handler
 }
 
 func newHandlers(ctx context.Context, door *localreceiver.Door, budget *ingest.Budget, maxRequestSize int64) (*handlers, error) {
@@ -29,6 +31,11 @@ func newHandlers(ctx context.Context, door *localreceiver.Door, budget *ingest.B
 			return nil, err
 		}
 	}
+	server := grpc.NewServer(ingest.CodecOption(), ingest.ZstdOption(maxRequestSize), grpc.MaxRecvMsgSize(int(maxRequestSize)))
+	for _, signal := range ingest.Signals() {
+		ingest.Register(server, door, signal, budget)
+	}
+	h.grpc = server
 	h.zipkin, err = decompressed(ctx, zipkinHandler(door, budget), maxRequestSize, otlpreceiver.DecoderOptions(nil)...)
 	return h, err
 }
@@ -51,10 +58,15 @@ func decompressed(ctx context.Context, next http.Handler, maxRequestSize int64, 
 
 // Handlers returns the collector's paths for the main HTTP listener, by pattern:
 // OTLP for the three signals under the names that different senders look for,
-// and Zipkin v2. The tenant is the one in the request's context or header.
+// by gRPC as well (a Jaeger that uses Belfry as its storage sends there), and
+// Zipkin v2. The tenant is the one in the request's context or header.
 func (c *Collector) Handlers() map[string]http.Handler {
 	h := c.handlers
 	return map[string]http.Handler{
+		"POST /opentelemetry.proto.collector.logs.v1.LogsService/":       h.grpc,
+		"POST /opentelemetry.proto.collector.trace.v1.TraceService/":     h.grpc,
+		"POST /opentelemetry.proto.collector.metrics.v1.MetricsService/": h.grpc,
+
 		"/v1/logs":                  h.otlp[ingest.Logs],
 		"/v1/traces":                h.otlp[ingest.Traces],
 		"/v1/metrics":               h.otlp[ingest.Metrics],

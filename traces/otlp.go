@@ -152,12 +152,15 @@ func appendLink(b []byte, l *Link) []byte {
 	return appendFixed32(b, 6, l.Flags)
 }
 
+// AppendKeyValue appends an attribute as an OTLP KeyValue message.
+func AppendKeyValue(dst []byte, a Attribute) []byte {
+	dst = appendString(dst, 1, a.Key)
+	return appendMessage(dst, 2, a.Value.appendWire)
+}
+
 func appendAttributes(b []byte, number protowire.Number, attributes []Attribute) []byte {
 	for i := range attributes {
-		b = appendMessage(b, number, func(b []byte) []byte {
-			b = appendString(b, 1, attributes[i].Key)
-			return appendMessage(b, 2, attributes[i].Value.appendWire)
-		})
+		b = appendMessage(b, number, func(b []byte) []byte { return AppendKeyValue(b, attributes[i]) })
 	}
 	return b
 }

@@ -2,18 +2,22 @@ package api
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"belfry/internal/fault"
 	"belfry/traces"
-	"belfry/traces/traceql"
+	"belfry/traces/api/internal/jaegerpb"
 )
 
 func (j *jaeger) servicesV3(w http.ResponseWriter, r *http.Request) error {
-	names, err := j.services(r)
+	names, err := j.services(r.Context())
 	if err != nil {
 		return err
 	}
@@ -23,7 +27,7 @@ func (j *jaeger) servicesV3(w http.ResponseWriter, r *http.Request) error {
 
 func (j *jaeger) operationsV3(w http.ResponseWriter, r *http.Request) error {
 	p := paramsOf(r)
-	list, err := j.operationKinds(r, p.text("service"), p.text("span_kind", "spanKind"))
+	list, err := j.operationKinds(r.Context(), p.text("service"), p.text("span_kind", "spanKind"))
 	if err != nil {
 		return err
 	}
@@ -50,7 +54,7 @@ func writeOTLP(w http.ResponseWriter, trees []*traces.Tree) error {
 }
 
 func (j *jaeger) traceV3(w http.ResponseWriter, r *http.Request) error {
-	trees, err := j.tracesByID(r, []string{r.PathValue("id")})
+	trees, err := j.tracesByID(r.Context(), []string{r.PathValue("id")})
 	if err != nil {
 		return err
 	}
@@ -60,41 +64,95 @@ func (j *jaeger) traceV3(w http.ResponseWriter, r *http.Request) error {
 	return writeOTLP(w, trees)
 }
 
-func (j *jaeger) searchV3(w http.ResponseWriter, r *http.Request) error {
+// queryV3 reads the parameters of a search, from the URL (query.service_name,
+// query.serviceName and so on) or, of a POST, from a body in JSON.
+func (j *jaeger) queryV3(r *http.Request) (*jaegerpb.TraceQueryParameters, error) {
+	if r.Method == http.MethodPost {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, fault.Invalidf("%w", err)
+		}
+		m := new(jaegerpb.FindTracesRequest)
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, m); err != nil {
+			return nil, fault.Invalidf("%w", err)
+		}
+		return m.Query, nil
+	}
 	p := paramsOf(r)
 	either := func(snake, camel string) string { return p.text("query."+snake, "query."+camel) }
 	for _, name := range [][2]string{
 		{"start_time_min", "startTimeMin"}, {"start_time_max", "startTimeMax"}, {"duration_min", "durationMin"},
-		{"duration_max", "durationMax"}, {"search_depth", "searchDepth"}, {"num_traces", "numTraces"},
+		{"duration_max", "durationMax"}, {"search_depth", "searchDepth"}, {"num_traces", "numTraces"}, {"page_size", "pageSize"},
 	} {
 		p.values.Set(name[0], either(name[0], name[1]))
 	}
 	limit := p.number("search_depth", 0, j.MaxLimit)
 	if limit == 0 {
-		limit = p.number("num_traces", 20, j.MaxLimit)
+		limit = p.number("num_traces", 0, j.MaxLimit)
 	}
-	req := traceql.SearchRequest{Limit: limit}
-	req.To = p.instant("start_time_max", time.Microsecond, j.Now().UnixNano()) + 1
-	req.From = p.instant("start_time_min", time.Microsecond, req.To-int64(j.DefaultLookback))
-	s := spanSearch{
-		service: either("service_name", "serviceName"), operation: either("operation_name", "operationName"),
-		minDuration: p.duration("duration_min"), maxDuration: p.duration("duration_max"),
+	to := p.instant("start_time_max", time.Microsecond, j.Now().UnixNano()) + 1
+	from := p.instant("start_time_min", time.Microsecond, to-int64(j.DefaultLookback))
+	q := &jaegerpb.TraceQueryParameters{
+		ServiceName: either("service_name", "serviceName"), OperationName: either("operation_name", "operationName"),
+		SearchDepth:  int32(limit),
+		StartTimeMin: timestamppb.New(time.Unix(0, from)), StartTimeMax: timestamppb.New(time.Unix(0, to)),
+		DurationMin: durationpb.New(p.duration("duration_min")), DurationMax: durationpb.New(p.duration("duration_max")),
+		Filter: []byte(p.text("query.filter")), Attributes: map[string]string{},
 	}
 	if text := p.text("query.attributes"); text != "" {
-		if err := json.Unmarshal([]byte(text), &s.tags); err != nil {
+		tags := map[string]tagText{}
+		if err := json.Unmarshal([]byte(text), &tags); err != nil {
 			p.fail("query.attributes", "%q is not a JSON object of texts", text)
 		}
+		for key, value := range tags {
+			q.Attributes[key] = string(value)
+		}
 	}
-	if p.err != nil {
-		return p.err
+	size := p.text("query.pagination.page_size", "query.pagination.pageSize")
+	if size != "" {
+		p.values.Set("page_size", size)
+		q.Pagination = &jaegerpb.Pagination{
+			PageSize:  uint32(p.number("page_size", 0, j.MaxLimit)),
+			PageToken: p.text("query.pagination.page_token", "query.pagination.pageToken"),
+		}
 	}
-	var err error
-	if req.Query, err = s.query(); err != nil {
+	return q, p.err
+}
+
+func (j *jaeger) searchV3(w http.ResponseWriter, r *http.Request) error {
+	q, err := j.queryV3(r)
+	if err != nil {
 		return err
 	}
-	trees, err := j.findTraces(r, req)
+	req, err := j.searchV3Of(q, false)
+	if err != nil {
+		return err
+	}
+	trees, _, err := j.findTraces(r.Context(), req)
 	if err != nil {
 		return err
 	}
 	return writeOTLP(w, trees)
+}
+
+// traceSummaries lists what a search finds without its spans.
+func (j *jaeger) traceSummaries(w http.ResponseWriter, r *http.Request) error {
+	q, err := j.queryV3(r)
+	if err != nil {
+		return err
+	}
+	req, err := j.searchV3Of(q, true)
+	if err != nil {
+		return err
+	}
+	trees, next, err := j.findTraces(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	body, err := protojson.Marshal(summariesV3(trees, next, q))
+	if err != nil {
+		return fault.New(fault.Internal, "encode summaries: %w", err)
+	}
+	writeJSON(w, http.StatusOK, map[string]json.RawMessage{"result": body})
+	return nil
 }

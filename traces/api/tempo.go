@@ -62,12 +62,12 @@ func (t *tempo) buildInfo(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// findTrace reads the trace that a request's path names; cut says that it has
-// more spans than that.
-func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.Tree, cut bool, err error) {
+// findTrace reads the trace that a request's path names; partial says why it
+// is not all of it, if it is not.
+func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.Tree, partial string, err error) {
 	id, err := traces.ParseTraceID(r.PathValue("id"))
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	p := paramsOf(r)
 	q := traces.TraceQuery{ID: id, MaxSpans: t.MaxTraceSpans}
@@ -75,25 +75,31 @@ func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.
 		q.From, q.To = p.instant("start", 1e9, 0), p.instant("end", 1e9, 0)
 	}
 	if p.err != nil {
-		return nil, false, p.err
+		return nil, "", p.err
 	}
 	trace, err := t.Store.Trace(r.Context(), tenant.ID(r.Context()), q)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	tellCut(w, trace.Stats)
 	tree = traces.NewTree(trace.Spans)
+	if trace.Stats.Cut != "" {
+		partial = "the trace has more spans than can be returned"
+	}
 	if filter := p.text("q"); filter != "" && len(tree.Spans) > 0 {
-		kept, err := traceql.FilterTree(tree, filter, p.text("keep_hierarchy") != "false")
+		kept, err := traceql.FilterTree(tree, filter, p.text("keep_hierarchy") == "true")
 		if err != nil {
-			return nil, false, err
+			return nil, "", err
+		}
+		if len(kept.Spans) < len(tree.Spans) {
+			partial = "only the spans that the filter matches"
 		}
 		tree = kept
 	}
 	if len(tree.Spans) == 0 {
-		return nil, false, fault.NotFoundf("trace %s not found", id)
+		return nil, "", fault.NotFoundf("trace %s not found", id)
 	}
-	return tree, trace.Stats.Cut != "", nil
+	return tree, partial, nil
 }
 
 func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
@@ -114,12 +120,10 @@ func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-const partialMessage = "the trace has more spans than can be returned"
-
 // traceV2 answers with a message of the trace (field 1), and whether that is all
 // of it (3, with 4 saying why not).
 func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
-	tree, cut, err := t.findTrace(w, r)
+	tree, partial, err := t.findTrace(w, r)
 	if err != nil {
 		return err
 	}
@@ -127,9 +131,9 @@ func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Type", mediaProtobuf)
 		body := protowire.AppendTag(nil, 1, protowire.BytesType)
 		body = protowire.AppendBytes(body, traces.AppendTracesData(nil, tree.Spans))
-		if cut {
+		if partial != "" {
 			body = protowire.AppendVarint(protowire.AppendTag(body, 3, protowire.VarintType), 1)
-			body = protowire.AppendString(protowire.AppendTag(body, 4, protowire.BytesType), partialMessage)
+			body = protowire.AppendString(protowire.AppendTag(body, 4, protowire.BytesType), partial)
 		}
 		_, _ = w.Write(body)
 		return nil
@@ -139,8 +143,8 @@ func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	answer := map[string]any{"trace": map[string]any{"resourceSpans": resourceSpans}, "metrics": map[string]any{}}
-	if cut {
-		answer["status"], answer["message"] = "PARTIAL", partialMessage
+	if partial != "" {
+		answer["status"], answer["message"] = "PARTIAL", partial
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -45,15 +46,35 @@ func (t *tempo) metricsRange(p *params) (from, to int64) {
 	return p.instant("start", time.Second, to-int64(lookback)), to
 }
 
-// stepsWanted is how many points a range gets whose step is not said.
-const stepsWanted = 120
+const (
+	defaultExemplars = 100
+	maxExemplars     = 1000
+)
+
+// defaultStep is the step of a range that names none: about 240 points, at a
+// round distance where the range is a minute or longer.
+func defaultStep(length int64) int64 {
+	step := length / 240
+	if length < int64(time.Minute) {
+		const unit = int64(50 * time.Millisecond)
+		return max(unit, step-step%unit)
+	}
+	for _, unit := range []int64{
+		int64(time.Hour), int64(5 * time.Minute), int64(time.Minute),
+		int64(15 * time.Second), int64(5 * time.Second), int64(time.Second),
+	} {
+		if step > unit {
+			return step - step%unit
+		}
+	}
+	return int64(time.Second)
+}
 
 // stepParam reads a step in seconds or as a duration; a missing one follows from the range.
 func stepParam(p *params, length int64) int64 {
 	text := p.text("step")
 	if text == "" || text == "auto" {
-		step := length / stepsWanted
-		return max(int64(time.Second), step-step%int64(time.Second))
+		return defaultStep(length)
 	}
 	if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 && f < 1e9 {
 		return int64(f * 1e9)
@@ -76,17 +97,11 @@ func labelsOf(labels traceql.Labels) []keyValue {
 	return out
 }
 
-func (t *tempo) queryRange(w http.ResponseWriter, r *http.Request) error {
-	p := paramsOf(r)
-	from, to := t.metricsRange(p)
-	step := stepParam(p, to-from)
-	exemplars := p.number("exemplars", 100, 1000)
-	if p.err != nil {
-		return p.err
-	}
-	q, err := traceql.Parse(p.text("q", "query"))
+// rangeMetrics runs a metrics query over [from, to).
+func (t *tempo) rangeMetrics(ctx context.Context, query string, from, to, step int64, exemplars int) (*traceql.RangeResult, error) {
+	q, err := traceql.Parse(query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// Steps begin at multiples of the step, so that a graph that is loaded again
 	// a moment later has the same points.
@@ -94,7 +109,21 @@ func (t *tempo) queryRange(w http.ResponseWriter, r *http.Request) error {
 	if rest := to % step; rest != 0 {
 		to += step - rest
 	}
-	result, err := t.Engine.Range(r.Context(), tenant.ID(r.Context()), traceql.RangeRequest{Query: q, From: from, To: to, Step: step, Exemplars: exemplars})
+	return t.Engine.Range(ctx, tenant.ID(ctx), traceql.RangeRequest{Query: q, From: from, To: to, Step: step, Exemplars: exemplars})
+}
+
+func (t *tempo) queryRange(w http.ResponseWriter, r *http.Request) error {
+	p := paramsOf(r)
+	from, to := t.metricsRange(p)
+	step := stepParam(p, to-from)
+	exemplars := p.number("exemplars", defaultExemplars, maxExemplars)
+	if exemplars == 0 {
+		exemplars = defaultExemplars // clients that mean none say so in the query
+	}
+	if p.err != nil {
+		return p.err
+	}
+	result, err := t.rangeMetrics(r.Context(), p.text("q", "query"), from, to, step, exemplars)
 	if err != nil {
 		return err
 	}
@@ -103,7 +132,11 @@ func (t *tempo) queryRange(w http.ResponseWriter, r *http.Request) error {
 	for _, s := range result.Series {
 		series = append(series, rangeSeriesOf(s))
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"series": series, "metrics": metricsOf(result.Stats)})
+	answer := map[string]any{"series": series, "metrics": metricsOf(result.Stats)}
+	if result.Stats.Cut != "" {
+		answer["status"], answer["message"] = "PARTIAL", result.Stats.Cut
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }
 
@@ -121,17 +154,22 @@ func rangeSeriesOf(s traceql.Series) rangeSeries {
 	return out
 }
 
+// instantMetrics runs a metrics query that has one value for all of [from, to).
+func (t *tempo) instantMetrics(ctx context.Context, query string, from, to int64) (*traceql.RangeResult, error) {
+	q, err := traceql.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	return t.Engine.Range(ctx, tenant.ID(ctx), traceql.RangeRequest{Query: q, From: from, To: to})
+}
+
 func (t *tempo) queryInstant(w http.ResponseWriter, r *http.Request) error {
 	p := paramsOf(r)
 	from, to := t.metricsRange(p)
 	if p.err != nil {
 		return p.err
 	}
-	q, err := traceql.Parse(p.text("q", "query"))
-	if err != nil {
-		return err
-	}
-	result, err := t.Engine.Range(r.Context(), tenant.ID(r.Context()), traceql.RangeRequest{Query: q, From: from, To: to})
+	result, err := t.instantMetrics(r.Context(), p.text("q", "query"), from, to)
 	if err != nil {
 		return err
 	}
@@ -142,6 +180,10 @@ func (t *tempo) queryInstant(w http.ResponseWriter, r *http.Request) error {
 			series = append(series, instantSeries{labelsOf(s.Labels), s.Points[0].Value, s.Labels.String()})
 		}
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"series": series, "metrics": metricsOf(result.Stats)})
+	answer := map[string]any{"series": series, "metrics": metricsOf(result.Stats)}
+	if result.Stats.Cut != "" {
+		answer["status"], answer["message"] = "PARTIAL", result.Stats.Cut
+	}
+	writeJSON(w, http.StatusOK, answer)
 	return nil
 }

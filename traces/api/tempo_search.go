@@ -1,7 +1,9 @@
 package api
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,12 +80,7 @@ func (t *tempo) search(w http.ResponseWriter, r *http.Request) error {
 		return p.err
 	}
 	var err error
-	if q := p.text("q"); q != "" {
-		req.Query, err = traceql.Parse(q)
-	} else {
-		req.Query, err = tagQuery(p.text("tags"), minDuration, maxDuration)
-	}
-	if err != nil {
+	if req.Query, err = searchQuery(p.text("q"), p.text("tags"), minDuration, maxDuration); err != nil {
 		return err
 	}
 	result, err := t.Engine.Search(r.Context(), tenant.ID(r.Context()), req)
@@ -129,6 +126,19 @@ func traceAnswerOf(s *traceql.Summary) traceAnswer {
 	return out
 }
 
+// searchQuery is what a search asks for, in TraceQL or by tags.
+func searchQuery(q, tags string, minDuration, maxDuration time.Duration) (*traceql.Query, error) {
+	switch {
+	case q != "" && tags != "":
+		return nil, fault.Invalidf("a search takes either q or tags, not both")
+	case maxDuration > 0 && maxDuration < minDuration:
+		return nil, fault.Invalidf("maxDuration is below minDuration")
+	case q != "":
+		return traceql.Parse(q)
+	}
+	return tagQuery(tags, minDuration, maxDuration)
+}
+
 // tagQuery makes a query of a search by tags: key=value pairs in logfmt, whose
 // values are found anywhere in an attribute's text, in whatever case.
 func tagQuery(tags string, minDuration, maxDuration time.Duration) (*traceql.Query, error) {
@@ -136,9 +146,13 @@ func tagQuery(tags string, minDuration, maxDuration time.Duration) (*traceql.Que
 	if err != nil {
 		return nil, err
 	}
+	return pairQuery(pairs, minDuration, maxDuration)
+}
+
+func pairQuery(pairs map[string]string, minDuration, maxDuration time.Duration) (*traceql.Query, error) {
 	var conditions []string
-	for _, pair := range pairs {
-		conditions = append(conditions, tagCondition(pair[0], pair[1]))
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		conditions = append(conditions, tagCondition(key, pairs[key]))
 	}
 	if minDuration > 0 {
 		conditions = append(conditions, "traceDuration >= "+minDuration.String())
@@ -191,12 +205,16 @@ func quoteMeta(s string) string {
 	return out.String()
 }
 
-// parseLogfmt reads key=value and key="value" pairs.
-func parseLogfmt(s string) (pairs [][2]string, err error) {
+// parseLogfmt reads key=value and key="value" pairs. No key may come twice.
+func parseLogfmt(s string) (map[string]string, error) {
+	pairs := map[string]string{}
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimSpace(s) {
 		key, rest, ok := strings.Cut(s, "=")
 		if !ok || key == "" || strings.ContainsAny(key, " \"") {
 			return nil, fault.Invalidf("parameter tags: %q is not key=value", s)
+		}
+		if _, twice := pairs[key]; twice {
+			return nil, fault.Invalidf("parameter tags: %q comes twice", key)
 		}
 		if strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
@@ -204,12 +222,12 @@ func parseLogfmt(s string) (pairs [][2]string, err error) {
 				return nil, fault.Invalidf("parameter tags: %q is not a quoted value", rest)
 			}
 			value, _ := strconv.Unquote(quoted)
-			pairs = append(pairs, [2]string{key, value})
+			pairs[key] = value
 			s = rest[len(quoted):]
 			continue
 		}
 		value, after, _ := strings.Cut(rest, " ")
-		pairs = append(pairs, [2]string{key, value})
+		pairs[key] = value
 		s = after
 	}
 	return pairs, nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,45 +18,84 @@ var attributeScopes = []traces.Scope{
 	traces.ScopeResource, traces.ScopeSpan, traces.ScopeEvent, traces.ScopeLink, traces.ScopeInstrumentation,
 }
 
-// names returns the names that a request asks for by scope; intrinsics as well
-// if withIntrinsics.
-func (t *tempo) names(r *http.Request) (list []traces.Names, withIntrinsics bool, err error) {
+// tagsRequest asks for the names of attributes.
+type tagsRequest struct {
+	scope    string // one of attributeScopes, "intrinsic", or one of "", "all" and "none" for all of them
+	query    string // TraceQL that may be unfinished: names on the spans that it matches
+	from, to int64
+	limit    int // for each scope; 0: the store's own
+}
+
+func (t *tempo) tagsRequestOf(r *http.Request) (tagsRequest, error) {
 	p := paramsOf(r)
-	q := traces.NamesQuery{Limit: p.number("limit", 0, maxTagValues), Filter: lenientFilter(p.text("q"))}
-	q.From, q.To = p.secondsRange(t.Now(), t.DefaultLookback)
-	if p.err != nil {
-		return nil, false, p.err
-	}
-	switch scope := p.text("scope"); scope {
+	req := tagsRequest{scope: p.text("scope"), query: p.text("q"), limit: p.number("limit", 0, maxTagValues)}
+	req.from, req.to = p.secondsRange(t.Now(), t.DefaultLookback)
+	return req, p.err
+}
+
+// names returns names of attributes by scope, and whether those of intrinsics
+// are asked for as well.
+func (t *tempo) names(ctx context.Context, req tagsRequest) (list []traces.Names, withIntrinsics bool, err error) {
+	q := traces.NamesQuery{Limit: req.limit, Filter: lenientFilter(req.query), From: req.from, To: req.to}
+	switch req.scope {
 	case "", "all", "none":
 		q.Scopes, withIntrinsics = attributeScopes, true
 	case "intrinsic":
 		return nil, true, nil
 	default:
-		s, ok := traces.ParseScope(scope)
+		s, ok := traces.ParseScope(req.scope)
 		if !ok || !slices.Contains(attributeScopes, s) {
-			return nil, false, fault.Invalidf("parameter scope: %q is not a scope", scope)
+			return nil, false, fault.Invalidf("invalid scope: %s", req.scope)
 		}
 		q.Scopes = []traces.Scope{s}
 	}
-	list, err = t.Store.Names(r.Context(), tenant.ID(r.Context()), q)
+	list, err = t.Store.Names(ctx, tenant.ID(ctx), q)
 	return list, withIntrinsics, err
 }
 
-func (t *tempo) tags(w http.ResponseWriter, r *http.Request) error {
-	list, intrinsics, err := t.names(r)
+// flatTags returns names of all scopes in one list.
+func (t *tempo) flatTags(ctx context.Context, req tagsRequest) ([]string, error) {
+	list, _, err := t.names(ctx, req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	names := []string{}
 	for _, n := range list {
 		names = append(names, n.Names...)
 	}
-	if intrinsics && paramsOf(r).text("scope") == "intrinsic" {
+	if req.scope == "intrinsic" {
 		names = append(names, traceql.IntrinsicNames()...)
 	}
 	slices.Sort(names)
-	writeJSON(w, http.StatusOK, map[string]any{"tagNames": slices.Compact(names), "metrics": map[string]any{}})
+	return slices.Compact(names), nil
+}
+
+// scopedTags returns names by scope, those of intrinsics last.
+func (t *tempo) scopedTags(ctx context.Context, req tagsRequest) ([]scopeAnswer, error) {
+	list, intrinsics, err := t.names(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	scopes := []scopeAnswer{}
+	for _, n := range list {
+		scopes = append(scopes, scopeAnswer{n.Scope.String(), n.Names})
+	}
+	if intrinsics {
+		scopes = append(scopes, scopeAnswer{"intrinsic", traceql.IntrinsicNames()})
+	}
+	return scopes, nil
+}
+
+func (t *tempo) tags(w http.ResponseWriter, r *http.Request) error {
+	req, err := t.tagsRequestOf(r)
+	if err != nil {
+		return err
+	}
+	names, err := t.flatTags(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"tagNames": names, "metrics": map[string]any{}})
 	return nil
 }
 
@@ -65,16 +105,13 @@ type scopeAnswer struct {
 }
 
 func (t *tempo) tagsV2(w http.ResponseWriter, r *http.Request) error {
-	list, intrinsics, err := t.names(r)
+	req, err := t.tagsRequestOf(r)
 	if err != nil {
 		return err
 	}
-	scopes := []scopeAnswer{}
-	for _, n := range list {
-		scopes = append(scopes, scopeAnswer{n.Scope.String(), n.Names})
-	}
-	if intrinsics {
-		scopes = append(scopes, scopeAnswer{"intrinsic", traceql.IntrinsicNames()})
+	scopes, err := t.scopedTags(r.Context(), req)
+	if err != nil {
+		return err
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"scopes": scopes, "metrics": map[string]any{}})
 	return nil
@@ -86,24 +123,34 @@ type typedValue struct {
 	Value string `json:"value"`
 }
 
-// values returns the values of a tag, as TraceQL writes them without quotes.
-func (t *tempo) values(r *http.Request, ref traceql.FieldRef) ([]typedValue, error) {
+// valuesRequest asks for the values of an attribute or intrinsic.
+type valuesRequest struct {
+	field    traces.Field
+	query    string // TraceQL that may be unfinished: values on the spans that it matches
+	from, to int64
+	limit    int
+}
+
+func (t *tempo) valuesRequestOf(r *http.Request) (valuesRequest, error) {
 	p := paramsOf(r)
-	q := traces.ValuesQuery{Field: ref.Field, Limit: p.number("limit", 1000, maxTagValues), Filter: lenientFilter(p.text("q"))}
-	q.From, q.To = p.secondsRange(t.Now(), t.DefaultLookback)
-	if p.err != nil {
-		return nil, p.err
-	}
+	req := valuesRequest{query: p.text("q"), limit: p.number("limit", 1000, maxTagValues)}
+	req.from, req.to = p.secondsRange(t.Now(), t.DefaultLookback)
+	return req, p.err
+}
+
+// values returns values of a field, as TraceQL writes them without quotes.
+func (t *tempo) values(ctx context.Context, req valuesRequest) ([]typedValue, error) {
+	q := traces.ValuesQuery{Field: req.field, Limit: req.limit, Filter: lenientFilter(req.query), From: req.from, To: req.to}
 	out := []typedValue{}
-	if ref.Field.Scope == traces.ScopeIntrinsic {
-		switch ref.Field.Name {
+	if req.field.Scope == traces.ScopeIntrinsic {
+		switch req.field.Name {
 		case traces.StatusField:
 			return keywords("error", "ok", "unset"), nil
 		case traces.SpanKindField:
 			return keywords("client", "consumer", "internal", "producer", "server", "unspecified"), nil
 		case "rootName", "rootServiceName":
 			q.Field = traces.Intrinsic(traces.Name)
-			if ref.Field.Name == "rootServiceName" {
+			if req.field.Name == "rootServiceName" {
 				q.Field = traces.ServiceName()
 			}
 			root := traces.Exists{Field: traces.Intrinsic(traces.ParentIDField), Negate: true}
@@ -117,7 +164,7 @@ func (t *tempo) values(r *http.Request, ref traceql.FieldRef) ([]typedValue, err
 			return out, nil // IDs, durations and numbers of nested sets: nothing to choose from
 		}
 	}
-	list, _, err := t.Store.Values(r.Context(), tenant.ID(r.Context()), q)
+	list, _, err := t.Store.Values(ctx, tenant.ID(ctx), q)
 	if err != nil {
 		return nil, err
 	}
@@ -135,29 +182,46 @@ func keywords(values ...string) []typedValue {
 	return out
 }
 
-func (t *tempo) tagValues(w http.ResponseWriter, r *http.Request) error {
-	tag := r.PathValue("tag")
-	ref := traceql.FieldRef{Field: traces.Field{Scope: traces.ScopeAny, Name: tag}}
+// plainField is what the name of a tag means where names have no scope.
+func plainField(tag string) traces.Field {
 	switch tag {
 	case "name", "status", "kind", "statusMessage", "rootName", "rootServiceName":
-		ref.Field = traces.Intrinsic(tag)
+		return traces.Intrinsic(tag)
 	case "status.code":
-		ref.Field = traces.Intrinsic(traces.StatusField)
+		return traces.Intrinsic(traces.StatusField)
 	case "root.name":
-		ref.Field = traces.Intrinsic("rootName")
+		return traces.Intrinsic("rootName")
 	case "root.service.name":
-		ref.Field = traces.Intrinsic("rootServiceName")
+		return traces.Intrinsic("rootServiceName")
 	}
-	list, err := t.values(r, ref)
+	return traces.Field{Scope: traces.ScopeAny, Name: tag}
+}
+
+// plainValues returns values without their types.
+func (t *tempo) plainValues(ctx context.Context, req valuesRequest) ([]string, error) {
+	list, err := t.values(ctx, req)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	values := make([]string, 0, len(list))
 	for _, v := range list {
 		values = append(values, v.Value)
 	}
 	slices.Sort(values)
-	writeJSON(w, http.StatusOK, map[string]any{"tagValues": slices.Compact(values), "metrics": map[string]any{}})
+	return slices.Compact(values), nil
+}
+
+func (t *tempo) tagValues(w http.ResponseWriter, r *http.Request) error {
+	req, err := t.valuesRequestOf(r)
+	if err != nil {
+		return err
+	}
+	req.field = plainField(r.PathValue("tag"))
+	values, err := t.plainValues(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"tagValues": values, "metrics": map[string]any{}})
 	return nil
 }
 
@@ -166,7 +230,12 @@ func (t *tempo) tagValuesV2(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := t.values(r, ref)
+	req, err := t.valuesRequestOf(r)
+	if err != nil {
+		return err
+	}
+	req.field = ref.Field
+	list, err := t.values(r.Context(), req)
 	if err != nil {
 		return err
 	}

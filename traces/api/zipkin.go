@@ -51,18 +51,18 @@ func writeNames(w http.ResponseWriter, names []string, err error) error {
 }
 
 func (z *zipkin) listServices(w http.ResponseWriter, r *http.Request) error {
-	names, err := z.services(r)
+	names, err := z.services(r.Context())
 	return writeNames(w, names, err)
 }
 
 func (z *zipkin) listSpans(w http.ResponseWriter, r *http.Request) error {
-	names, err := z.operations(r, paramsOf(r).text("serviceName"))
+	names, err := z.operations(r.Context(), paramsOf(r).text("serviceName"))
 	return writeNames(w, names, err)
 }
 
 // listRemote names what OpenTelemetry calls the peer of a service's spans.
 func (z *zipkin) listRemote(w http.ResponseWriter, r *http.Request) error {
-	names, err := z.values(r, traces.Field{Scope: traces.ScopeSpan, Name: "peer.service"}, ofService(paramsOf(r).text("serviceName")))
+	names, err := z.values(r.Context(), traces.Field{Scope: traces.ScopeSpan, Name: "peer.service"}, ofService(paramsOf(r).text("serviceName")))
 	return writeNames(w, names, err)
 }
 
@@ -72,7 +72,7 @@ func (z *zipkin) autocompleteKeys(w http.ResponseWriter, _ *http.Request) error 
 }
 
 func (z *zipkin) autocompleteValues(w http.ResponseWriter, r *http.Request) error {
-	names, err := z.values(r, traces.Field{Scope: traces.ScopeAny, Name: paramsOf(r).text("key")}, nil)
+	names, err := z.values(r.Context(), traces.Field{Scope: traces.ScopeAny, Name: paramsOf(r).text("key")}, nil)
 	return writeNames(w, names, err)
 }
 
@@ -118,7 +118,7 @@ func (z *zipkin) trace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, err := z.traces(r, []traces.TraceID{id}, 0, 0)
+	trees, err := z.traces(r.Context(), []traces.TraceID{id}, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (z *zipkin) traceMany(w http.ResponseWriter, r *http.Request) error {
 		}
 		ids = append(ids, id)
 	}
-	trees, err := z.traces(r, ids, 0, 0)
+	trees, err := z.traces(r.Context(), ids, 0, 0)
 	return z.writeTraces(w, trees, err)
 }
 
@@ -179,7 +179,7 @@ func (z *zipkin) search(w http.ResponseWriter, r *http.Request) error {
 	if req.Query, err = s.query(); err != nil {
 		return err
 	}
-	trees, err := z.findTraces(r, req)
+	trees, _, err := z.findTraces(r.Context(), req)
 	return z.writeTraces(w, trees, err)
 }
 
@@ -191,7 +191,7 @@ type zipkinDependency struct {
 }
 
 func (z *zipkin) dependencies(w http.ResponseWriter, r *http.Request) error {
-	graph, err := z.graph(r, paramsOf(r))
+	graph, err := z.graph(r.Context(), paramsOf(r))
 	if err != nil {
 		return err
 	}

@@ -167,6 +167,10 @@ func (a *App) routeTraces(mux *http.ServeMux) {
 	mux.Handle("/tempo/", http.StripPrefix("/tempo", a.api("tempo", compressed(traceapi.NewTempo(opts)))))
 	mux.Handle("/jaeger/", http.StripPrefix("/jaeger", a.api("jaeger", compressed(traceapi.NewJaeger(opts)))))
 	mux.Handle("/zipkin/", http.StripPrefix("/zipkin", a.api("zipkin", traceapi.NewZipkin(opts))))
+	rpc := traceapi.NewGRPC(opts)
+	for _, path := range rpc.Paths() {
+		mux.Handle("POST "+path, a.api("grpc", rpc))
+	}
 }
 
 func (a *App) routeAlerting(mux *http.ServeMux) {
