@@ -128,7 +128,7 @@ func (db *DB) writer(receivedAt time.Time) *RowWriter {
 		w = newRowWriter(&db.o, db.streams)
 	}
 	oldest := int64(-1 << 63)
-	if age := db.o.Retention.MaxAge; age > 0 {
+	if age := db.o.Retention.longest(); age > 0 {
 		oldest = receivedAt.Add(-age).UnixNano()
 	}
 	w.reset(oldest)

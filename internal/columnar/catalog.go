@@ -38,28 +38,33 @@ func (db *DB) Streams(ctx context.Context, tenant string, from, to int64, filter
 		}
 		found[d.ID] = &StreamInfo{Stream: &d.Stream, FirstTime: first, LastTime: last, Rows: rows}
 	}
-	held, mems := db.snapshot(tenant, from, to)
+	held, mems, hide := db.snapshot(tenant, from, to, nil)
 	defer func() {
 		for _, h := range held {
 			h.release()
 		}
 	}()
-	for _, h := range held {
+	for j, h := range held {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		facts := factsOf(root, len(h.streams), func(i int) *streamDef { return h.streams[i] })
+		streamAt := func(i int) *streamDef { return h.streams[i] }
+		facts := factsOf(root, len(h.streams), streamAt)
+		gone := hide[j].streamsHidden(h.min, h.max, len(h.streams), streamAt)
 		for i, s := range h.r.Streams {
-			if facts.allowed == nil || facts.allowed[i] {
+			if (gone == nil || !gone[i]) && (facts.allowed == nil || facts.allowed[i]) {
 				add(h.streams[i], s.Min, s.Max, int64(s.Rows))
 			}
 		}
 	}
-	for _, m := range mems {
-		facts := factsOf(root, len(m.streams), func(i int) *streamDef { return m.streams[i].def })
+	for j, m := range mems {
+		streamAt := func(i int) *streamDef { return m.streams[i].def }
+		facts := factsOf(root, len(m.streams), streamAt)
+		first, last := m.bounds()
+		gone := hide[len(held)+j].streamsHidden(first, last, len(m.streams), streamAt)
 		db.mu.RLock()
 		for i, s := range m.streams {
-			if facts.allowed == nil || facts.allowed[i] {
+			if (gone == nil || !gone[i]) && (facts.allowed == nil || facts.allowed[i]) {
 				add(s.def, s.min, s.max, s.rows)
 			}
 		}
@@ -94,7 +99,7 @@ func (db *DB) Columns(ctx context.Context, tenant string, from, to int64) ([]Col
 	}
 	defer db.leave()
 	counts := map[ColumnKey]int64{}
-	held, mems := db.snapshot(tenant, from, to)
+	held, mems, _ := db.snapshot(tenant, from, to, nil)
 	defer func() {
 		for _, h := range held {
 			h.release()

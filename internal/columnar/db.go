@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path"
 	"runtime"
 	"strconv"
@@ -52,6 +53,10 @@ type DB struct {
 	frozen []*memTable              // oldest first
 	room   chan struct{}            // closed and replaced when a frozen memtable is gone
 	parts  map[string][]*partHandle // by tenant, by seq
+
+	deletions deletionList
+	expiries  []expiryClass // by the retention rules
+	leaving   []*partHandle // replaced, but perhaps still read; guarded by mu
 
 	filterBytes atomic.Int64 // of ID filters in memory
 	activity    activity
@@ -159,6 +164,10 @@ func Open(o Options) (*DB, error) {
 	db.tasks.Add(2)
 	go db.flusher()
 	go db.retainer()
+	if o.MergeConcurrency > 0 {
+		db.tasks.Add(1)
+		go db.eraser()
+	}
 	for range o.MergeConcurrency {
 		db.tasks.Add(1)
 		go db.mergeWorker()
@@ -180,6 +189,9 @@ func (db *DB) open() error {
 		return err
 	}
 	db.metrics = newMetrics(db.o.Signal)
+	if db.expiries, err = db.o.Retention.expiryClasses(); err != nil {
+		return err
+	}
 	files, err := db.partFiles()
 	if err != nil {
 		return err
@@ -193,6 +205,9 @@ func (db *DB) open() error {
 	}
 	if dropped > 0 {
 		db.log.Warn("columnar: torn end of the manifest cut", "bytes", dropped)
+	}
+	if err := db.loadDeletions(); err != nil {
+		return err
 	}
 	if err := db.openParts(files); err != nil {
 		return err
@@ -292,6 +307,7 @@ func (db *DB) replay() error {
 		}
 		rows += len(w.times)
 		db.mu.Lock()
+		db.crossDeletions(end)
 		db.active.publish(r.Tenant, w, &db.o, r.Time, end)
 		if db.active.bytes >= db.o.FlushBytes {
 			db.rotate()
@@ -314,6 +330,9 @@ func (db *DB) replay() error {
 		return err
 	}
 	db.wal = log
+	db.mu.Lock()
+	db.crossDeletions(wal.Position{Segment: math.MaxUint64}) // what comes now comes behind all of them
+	db.mu.Unlock()
 	db.metrics.replaySeconds.Set(st.Took.Seconds())
 	db.metrics.replayedRows.Set(float64(rows))
 	db.metrics.replayDropped.Set(float64(st.Dropped))

@@ -22,7 +22,9 @@
 //  4. Bytes read from disk are verified before they are used. A damaged part is
 //     quarantined (renamed, logged, counted); queries go on without it and say so
 //     in Stats.Damaged.
-//  5. Every query is bounded, stops within milliseconds of its context's end,
+//  5. When Delete returns nil no query sees the rows that it named, whatever
+//     crash or restart follows; when the deletion is done, no file has them.
+//  6. Every query is bounded, stops within milliseconds of its context's end,
 //     and says in Stats.Cut when a bound cut it.
 //
 // # Life of a row
@@ -34,7 +36,8 @@
 // parts); the manifest records the parts
 // together with the log position that they cover, so that a replay starts
 // exactly there. Parts are merged within their day, and dropped by age and by
-// total size. While appends or queries run, all merges together take about half a
+// total size; retention rules and deletions by filter have parts rewritten without
+// the rows that are to go, which queries leave out until then. While appends or queries run, all merges together take about half a
 // processor, unless they have fallen far behind; one merge takes about
 // Options.MergeMemory at most.
 //
@@ -48,7 +51,8 @@
 // # Locks
 //
 // In the order of taking: DB.flushMu (one flush at a time), DB.partMu (the set
-// of parts changes, in the manifest and in memory), manifest.mu, DB.mu. DB.mu
+// of parts changes, in the manifest and in memory), manifest.mu, DB.mu; the lock of
+// the list of deletions comes before manifest.mu. DB.mu
 // guards the memtables and the set of parts; it is never held for I/O, and only for
 // pointer work but for the publication of a batch, which copies it. Parts are
 // reference counted: a query keeps those it reads alive.

@@ -70,7 +70,10 @@ type probe struct {
 	words []uint64 // hashes of all its words
 }
 
-const maxProbedValues = 64
+const (
+	maxProbedValues = 64
+	maxFilterDepth  = 1000
+)
 
 // compile turns a filter into a tree. The errors are Invalid faults.
 func compile(f Filter) (*node, error) {
@@ -84,8 +87,8 @@ func compile(f Filter) (*node, error) {
 }
 
 func compileNode(f Filter, streams *int, depth int) (*node, error) {
-	if depth > 1000 {
-		return nil, fault.Invalidf("filter nested over 1000 deep")
+	if depth > maxFilterDepth {
+		return nil, fault.Invalidf("filter nested over %d deep", maxFilterDepth)
 	}
 	switch f := f.(type) {
 	case nil:

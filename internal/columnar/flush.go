@@ -22,7 +22,8 @@ func (db *DB) rotate() {
 	}
 	db.frozen = append(db.frozen, db.active)
 	db.active = newMemTable()
-	db.active.end = db.frozen[len(db.frozen)-1].end
+	last := db.frozen[len(db.frozen)-1]
+	db.active.end, db.active.clean = last.end, last.clean
 	select {
 	case db.flushSignal <- struct{}{}:
 	default:
@@ -111,7 +112,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 		}
 		slices.Sort(days)
 		for _, day := range days {
-			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq}, byDay[day], encoding.Fast, nil)
+			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq, clean: m.clean}, byDay[day], encoding.Fast, nil)
 			if err != nil {
 				return fail(err)
 			}

@@ -18,7 +18,7 @@ import (
 const (
 	manifestName    = "MANIFEST"
 	manifestMagic   = "BELFMAN\x00"
-	manifestVersion = 1
+	manifestVersion = 2 // 1 is read too: its parts lie behind no deletion
 	manifestHeader  = 16
 
 	// The log of edits is rewritten when it is this large and mostly obsolete.
@@ -35,6 +35,7 @@ type partInfo struct {
 	rows     uint64
 	size     int64
 	min, max int64
+	clean    uint64 // deletions up to this number do not concern its rows
 }
 
 func (p *partInfo) dir() string  { return path.Join("parts", p.tenant, dayName(p.day)) }
@@ -58,6 +59,8 @@ type manifest struct {
 
 	parts map[uint64]partInfo
 	end   wal.Position
+
+	version uint32 // of the file as it was found
 }
 
 // openManifest reads the manifest and repairs a torn end; dropped says how many bytes that took.
@@ -93,6 +96,11 @@ func openManifest(fsys vfs.FS, dir string) (m *manifest, dropped int64, err erro
 		return nil, 0, fmt.Errorf("columnar: manifest: %w", err)
 	}
 	m.f = f
+	if m.version < manifestVersion {
+		if err := m.rewrite(); err != nil {
+			return nil, 0, fmt.Errorf("columnar: manifest: %w", err)
+		}
+	}
 	return m, dropped, nil
 }
 
@@ -101,8 +109,8 @@ func (m *manifest) load(b []byte) (int, error) {
 	if len(b) < manifestHeader || string(b[:8]) != manifestMagic {
 		return 0, errors.New("not a manifest")
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != manifestVersion {
-		return 0, fmt.Errorf("format version %d, this release reads %d", v, manifestVersion)
+	if m.version = binary.LittleEndian.Uint32(b[8:]); m.version < 1 || m.version > manifestVersion {
+		return 0, fmt.Errorf("format version %d, this release reads up to %d", m.version, manifestVersion)
 	}
 	off := manifestHeader
 	for len(b)-off >= 8 {
@@ -114,7 +122,7 @@ func (m *manifest) load(b []byte) (int, error) {
 		if crc32.Checksum(body, encoding.Castagnoli) != binary.LittleEndian.Uint32(b[off+4:]) {
 			break
 		}
-		e, err := parseEdit(body)
+		e, err := parseEdit(body, m.version)
 		if err != nil {
 			return 0, err
 		}
@@ -261,6 +269,7 @@ func appendEdit(dst []byte, e edit) []byte {
 		dst = binary.AppendUvarint(dst, uint64(p.size))
 		dst = binary.AppendVarint(dst, p.min)
 		dst = binary.AppendVarint(dst, p.max)
+		dst = binary.AppendUvarint(dst, p.clean)
 	}
 	if e.end == nil {
 		dst = append(dst, 0)
@@ -275,17 +284,21 @@ func appendEdit(dst []byte, e edit) []byte {
 	return dst
 }
 
-func parseEdit(b []byte) (edit, error) {
+func parseEdit(b []byte, version uint32) (edit, error) {
 	r := encoding.Reader{B: b}
 	var e edit
 	for n := r.Count(len(b)); n > 0 && !r.Bad(); n-- {
 		e.remove = append(e.remove, r.Uvarint())
 	}
 	for n := r.Count(len(b)); n > 0 && !r.Bad(); n-- {
-		e.add = append(e.add, partInfo{
+		p := partInfo{
 			id: r.Uvarint(), tenant: string(r.Bytes()), day: r.Varint(), seq: r.Uvarint(),
 			level: r.Count(1 << 20), rows: r.Uvarint(), size: int64(r.Uvarint()), min: r.Varint(), max: r.Varint(),
-		})
+		}
+		if version >= 2 {
+			p.clean = r.Uvarint()
+		}
+		e.add = append(e.add, p)
 	}
 	if r.Byte() == 1 {
 		e.end = &wal.Position{Segment: r.Uvarint(), Offset: int64(r.Uvarint())}

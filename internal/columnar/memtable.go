@@ -15,6 +15,7 @@ type memTable struct {
 	bytes   int
 	since   time.Time    // when the first row came
 	end     wal.Position // behind the last record whose rows are here
+	clean   uint64       // deletions up to this number do not concern its rows
 }
 
 func newMemTable() *memTable { return &memTable{tenants: map[string]*memTenant{}} }
@@ -206,6 +207,15 @@ type memView struct {
 	columns []ColumnKey
 	streams []*memStream // min, max and rows may still change: read under DB.mu only
 	blocks  []*memBlock
+}
+
+// bounds returns the times of the first and the last row.
+func (v *memView) bounds() (first, last int64) {
+	first, last = 1<<63-1, -1<<63
+	for _, b := range v.blocks {
+		first, last = min(first, b.min), max(last, b.max)
+	}
+	return first, last
 }
 
 // view takes a snapshot. The growing block is copied: its slices only ever grow,

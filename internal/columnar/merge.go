@@ -79,13 +79,14 @@ func (db *DB) pickMerge() []*partHandle {
 type mergeBounds struct {
 	rows   uint64
 	memory int64
+	rank   func(*partHandle) int // parts of different ranks do not mix
 }
 
 // An entry of an ID index is held until the index is written, and so is its filter.
 const idEntryBytes = 14
 
 func (db *DB) mergeBounds() mergeBounds {
-	b := mergeBounds{rows: maxPartRows, memory: db.o.MergeMemory}
+	b := mergeBounds{rows: maxPartRows, memory: db.o.MergeMemory, rank: db.cleanRank}
 	indexed := int64(0)
 	for i := range db.o.Columns {
 		if db.o.Columns[i].Indexed {
@@ -121,6 +122,9 @@ func mergeBuffer(r *part.Reader) int64 {
 func (b mergeBounds) take(parts []*partHandle, ok func(*partHandle) bool) int {
 	rows, size, memory := uint64(0), int64(0), int64(2*maxBlockBytes) // of the block that is built
 	for n, h := range parts {
+		if n > 0 && b.rank(h) != b.rank(parts[0]) {
+			return n
+		}
 		rows, size, memory = rows+h.rows, size+h.size, memory+h.buffer
 		if n == mergeMax || h.merging || !ok(h) || rows > b.rows || size > maxPartSize || n >= 2 && memory > b.memory {
 			return n
@@ -161,7 +165,7 @@ func settledGroup(parts []*partHandle, over bool, b mergeBounds) []*partHandle {
 // merge replaces parts by one.
 func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 	begin := time.Now()
-	info := partInfo{tenant: group[0].tenant, day: group[0].day, seq: group[0].seq}
+	info := partInfo{tenant: group[0].tenant, day: group[0].day, seq: group[0].seq, clean: group[0].clean}
 	rows := uint64(0)
 	var sources []mergeSource
 	var read []*partSource
@@ -170,6 +174,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		defer h.release()
 		info.level = max(info.level, h.level+1)
 		info.seq = min(info.seq, h.seq)
+		info.clean = min(info.clean, h.clean)
 		rows += h.rows
 		s := newPartSource(h)
 		sources, read = append(sources, s), append(read, s)
@@ -220,6 +225,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		return err
 	}
 	db.mu.Lock()
+	h.inherit(group)
 	db.swapParts([]*partHandle{h}, group)
 	db.mu.Unlock()
 	for _, old := range group {

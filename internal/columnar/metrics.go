@@ -16,6 +16,8 @@ type metrics struct {
 	walWriteErrors               prometheus.Counter
 	quarantined                  prometheus.Counter
 	retired                      *prometheus.CounterVec
+	erasedRows, erasedParts      *prometheus.CounterVec
+	eraseErrors                  prometheus.Counter
 	replaySeconds                prometheus.Gauge
 	replayedRows, replayDropped  prometheus.Gauge
 	queries                      *prometheus.CounterVec
@@ -41,6 +43,9 @@ func newMetrics(signal string) *metrics {
 		walWriteErrors: prometheus.NewCounter(opts("wal_write_errors_total", "Group commits that failed.")),
 		quarantined:    prometheus.NewCounter(opts("parts_quarantined_total", "Parts taken out of service because of damage.")),
 		retired:        prometheus.NewCounterVec(opts("parts_retired_total", "Parts dropped by retention."), []string{"reason"}),
+		erasedRows:     prometheus.NewCounterVec(opts("rows_erased_total", "Rows taken out of parts, by why: a deletion or a retention rule."), []string{"reason"}),
+		erasedParts:    prometheus.NewCounterVec(opts("parts_erased_total", "Parts rewritten or dropped for that."), []string{"reason"}),
+		eraseErrors:    prometheus.NewCounter(opts("erase_errors_total", "Attempts at that which failed and will be repeated.")),
 		queries:        prometheus.NewCounterVec(opts("queries_total", "Queries by kind and outcome."), []string{"kind", "outcome"}),
 		scannedBytes:   prometheus.NewCounter(opts("scanned_bytes_total", "Bytes decoded by queries.")),
 		replaySeconds:  prometheus.NewGauge(gauge("wal_replay_seconds", "How long the replay at start-up took.")),
@@ -69,7 +74,8 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 	}
 	collectors := []prometheus.Collector{
 		m.rows, m.payloadBytes, m.rejected, m.appends, m.flushes, m.merges, m.flushSeconds, m.mergeSeconds,
-		m.flushedRows, m.mergedRows, m.walWrites, m.walWriteErrors, m.quarantined, m.retired, m.queries, m.scannedBytes,
+		m.flushedRows, m.mergedRows, m.walWrites, m.walWriteErrors, m.quarantined, m.retired, m.erasedRows, m.erasedParts, m.eraseErrors,
+		m.queries, m.scannedBytes,
 		m.replaySeconds, m.replayedRows, m.replayDropped, m.fsync,
 		prometheus.NewGaugeFunc(gauge("parts", "Live parts."), func() float64 { n, _, _ := db.partTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("part_bytes", "Bytes of live parts."), func() float64 { _, n, _ := db.partTotals(); return float64(n) }),
@@ -77,6 +83,8 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(gauge("memtable_bytes", "Bytes in memtables."), func() float64 { n, _ := db.memTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_rows", "Rows in memtables."), func() float64 { _, n := db.memTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("id_filter_bytes", "Bytes of ID filters in memory."), func() float64 { return float64(db.filterBytes.Load()) }),
+		prometheus.NewGaugeFunc(gauge("deletions_pending", "Deletions that wait or run."), func() float64 { n, _ := db.deletionTotals(); return float64(n) }),
+		prometheus.NewGaugeFunc(gauge("deletion_oldest_due_seconds", "How long ago the oldest deletion that has not ended was due."), func() float64 { _, s := db.deletionTotals(); return s }),
 		prometheus.NewGaugeFunc(gauge("wal_bytes", "Bytes of log segments."), func() float64 { return float64(db.wal.Size()) }),
 		prometheus.NewGaugeFunc(gauge("wal_queue", "Appends that wait to be written."), func() float64 { return float64(db.wal.Queued()) }),
 	}

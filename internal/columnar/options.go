@@ -50,6 +50,11 @@ type ColumnDef struct {
 type Retention struct {
 	MaxAge   time.Duration // rows older than this are dropped, part by part; appends of such rows are rejected
 	MaxBytes uint64        // parts of all tenants together; the oldest day goes first
+	// Rules give rows other ages; the first that a row meets counts, MaxAge for
+	// those that meet none. A row past its age is hidden at once, and leaves the
+	// disk when all of its part is so old: within a day, or with the next part that
+	// is merged into, whatever is later.
+	Rules []RetentionRule
 }
 
 // Options configure a DB. Dir, Signal and Decode are required; the zero value
@@ -74,7 +79,7 @@ type Options struct {
 	SyncInterval      time.Duration // 1 s
 	Retention         Retention     // for ever
 	FilterMemory      int64         // for the ID filters of all parts; those beyond are read from disk, a page at a time; 256 MiB; negative: none
-	MergeConcurrency  int           // 1; negative: no merges
+	MergeConcurrency  int           // 1; negative: no merges, and nothing is erased
 	MergeMemory       int64         // one merge takes about so much at most; 128 MiB
 	QueryConcurrency  int           // goroutines of one query; GOMAXPROCS
 	MaxConcurrentWork int           // blocks worked on at once by all queries; 2 * GOMAXPROCS

@@ -32,12 +32,22 @@ type partHandle struct {
 	r       *part.Reader
 	streams []*streamDef
 	refs    atomic.Int32
-	drop    atomic.Bool // remove the file with the last reference
-	merging bool        // guarded by DB.mu
-	filters int64       // bytes of ID filters in memory
-	buffer  int64       // bytes that reading it in a merge takes, about
+	drop    atomic.Bool     // remove the file with the last reference
+	file    atomic.Int32    // what became of the file
+	merging bool            // guarded by DB.mu, as is what follows up to expired
+	rid     map[uint64]bool // pending deletions behind clean that were carried out
+	expired uint64          // classes of retention that it has no rows of any more
+	filters int64           // bytes of ID filters in memory
+	buffer  int64           // bytes that reading it in a merge takes, about
 	db      *DB
 }
+
+// What became of a part's file.
+const (
+	fileThere int32 = iota
+	fileStuck       // it could not be removed
+	fileGone
+)
 
 func (db *DB) openPart(info partInfo) (*partHandle, error) {
 	f, err := db.fs.Open(path.Join(db.o.Dir, info.name()))
@@ -92,14 +102,19 @@ func (h *partHandle) release() {
 		h.db.log.Warn("columnar: closing a part", "part", h.name(), "error", err)
 	}
 	if h.drop.Load() {
+		outcome := fileGone
 		if err := h.db.fs.Remove(path.Join(h.db.o.Dir, h.name())); err != nil {
+			outcome = fileStuck
 			h.db.log.Warn("columnar: removing a part", "part", h.name(), "error", err)
 		}
+		h.file.Store(outcome)
 	}
 }
 
 // swapParts replaces parts in memory after the manifest has.
 func (db *DB) swapParts(add []*partHandle, remove []*partHandle) {
+	db.pruneLeaving()
+	db.leaving = append(db.leaving, remove...)
 	gone := map[*partHandle]bool{}
 	for _, h := range remove {
 		gone[h] = true
@@ -147,6 +162,7 @@ func (db *DB) quarantine(h *partHandle, cause error) {
 		db.log.Error("columnar: recording a quarantined part", "part", h.name(), "error", err)
 	}
 	db.setAside(h.partInfo)
+	h.file.Store(fileGone)
 	h.release()
 }
 

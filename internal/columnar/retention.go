@@ -25,7 +25,8 @@ func (db *DB) retainer() {
 // retain drops the parts that the retention does not keep.
 func (db *DB) retain() error {
 	r := db.o.Retention
-	if r.MaxAge <= 0 && r.MaxBytes == 0 {
+	age := r.longest()
+	if age <= 0 && r.MaxBytes == 0 {
 		return nil
 	}
 	db.partMu.Lock()
@@ -47,8 +48,8 @@ func (db *DB) retain() error {
 		total += uint64(h.size)
 	}
 	oldest := int64(-1 << 63)
-	if r.MaxAge > 0 {
-		oldest = db.now().Add(-r.MaxAge).UnixNano()
+	if age > 0 {
+		oldest = db.now().Add(-age).UnixNano()
 	}
 	var drop []*partHandle
 	var e edit

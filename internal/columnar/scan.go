@@ -21,6 +21,7 @@ type item struct {
 	mem   *memView
 	block *memBlock
 	facts *streamFacts
+	hide  *hidden // nil: nothing
 	min   int64
 	max   int64
 	age   int      // order of arrival
@@ -32,6 +33,7 @@ type plan struct {
 	root  *node
 	q     Query
 	items []item
+	hide  *hidden // of the part or memtable that is being added
 	held  []*partHandle
 	stats Stats
 }
@@ -43,26 +45,25 @@ func (p *plan) release() {
 }
 
 // snapshot returns a tenant's parts, referenced, and memtables, in the order of arrival.
-func (db *DB) snapshot(tenantID string, from, to int64) ([]*partHandle, []*memView) {
+// What is to be hidden of each comes with it: of the parts, then of the memtables.
+func (db *DB) snapshot(tenantID string, from, to int64, x *expiry) (held []*partHandle, mems []*memView, hide []reasons) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
-	var held []*partHandle
 	for _, h := range db.parts[tenantID] {
 		if h.max >= from && h.min < to {
 			h.acquire()
-			held = append(held, h)
+			held, hide = append(held, h), append(hide, db.reasonsOf(h, x))
 		}
 	}
-	var mems []*memView
 	for _, m := range db.frozen {
 		if t := m.tenants[tenantID]; t != nil {
-			mems = append(mems, t.view(false))
+			mems, hide = append(mems, t.view(false)), append(hide, db.reasonsOfMem(m, tenantID, x))
 		}
 	}
 	if t := db.active.tenants[tenantID]; t != nil {
-		mems = append(mems, t.view(true))
+		mems, hide = append(mems, t.view(true)), append(hide, db.reasonsOfMem(db.active, tenantID, x))
 	}
-	return held, mems
+	return held, mems, hide
 }
 
 // plan finds the blocks that q may touch.
@@ -71,14 +72,20 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if age := db.o.Retention.MaxAge; age > 0 {
+	if age := db.o.Retention.longest(); age > 0 {
 		q.From = max(q.From, db.now().Add(-age).UnixNano())
 	}
 	p := &plan{root: root, q: q}
-	held, mems := db.snapshot(q.Tenant, q.From, q.To)
+	x := db.expiryNow()
+	held, mems, reasons := db.snapshot(q.Tenant, q.From, q.To, x)
 	p.held = held
+	c := concealer{expiry: x}
 	for i, h := range held {
 		if err := ctx.Err(); err != nil {
+			p.release()
+			return nil, err
+		}
+		if p.hide, err = c.hide(reasons[i], len(h.streams), func(i int) *streamDef { return h.streams[i] }); err != nil {
 			p.release()
 			return nil, err
 		}
@@ -94,7 +101,12 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 	}
 	for i, m := range mems {
 		p.stats.Parts++
-		facts := factsOf(root, len(m.streams), func(i int) *streamDef { return m.streams[i].def })
+		streamAt := func(i int) *streamDef { return m.streams[i].def }
+		facts := factsOf(root, len(m.streams), streamAt)
+		if p.hide, err = c.hide(reasons[len(held)+i], len(m.streams), streamAt); err != nil {
+			p.release()
+			return nil, err
+		}
 		for j, b := range m.blocks {
 			if b.max < q.From || b.min >= q.To || len(b.times) == 0 {
 				continue
@@ -104,7 +116,7 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 				p.stats.BlocksPruned++
 				continue
 			}
-			p.items = append(p.items, item{mem: m, block: b, facts: facts, min: b.min, max: b.max, age: (len(held)+i)<<20 + j})
+			p.items = append(p.items, item{mem: m, block: b, facts: facts, hide: p.hide, min: b.min, max: b.max, age: (len(held)+i)<<20 + j})
 		}
 	}
 	return p, nil
@@ -132,7 +144,7 @@ func (p *plan) addPart(h *partHandle, age int) error {
 			p.stats.BlocksPruned++
 			continue
 		}
-		p.items = append(p.items, item{part: h, blk: b, facts: facts, min: b.MinTime, max: b.MaxTime, age: age + i, rows: rows[i]})
+		p.items = append(p.items, item{part: h, blk: b, facts: facts, hide: p.hide, min: b.MinTime, max: b.MaxTime, age: age + i, rows: rows[i]})
 	}
 	return nil
 }
@@ -251,6 +263,11 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	}
 	if verdict != always && !mask.empty() {
 		if mask, err = e.eval(p.root, mask); err != nil {
+			return nil, 0, err
+		}
+	}
+	if it.hide != nil && !mask.empty() {
+		if err := it.hide.conceal(v, mask); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -324,7 +324,7 @@ func (l *Log) Free(p Position) error {
 	keep := l.segments[:0:0]
 	for i, s := range l.segments {
 		current := l.f != nil && i == len(l.segments)-1
-		if current || (s.number >= p.Segment && (s.number != p.Segment || p.Offset < s.size || l.f != nil)) {
+		if current || s.number > p.Segment || s.number == p.Segment && p.Offset < s.size {
 			keep = append(keep, s)
 			continue
 		}
@@ -335,6 +335,24 @@ func (l *Log) Free(p Position) error {
 	}
 	l.segments = keep
 	return errors.Join(errs...)
+}
+
+// Rotate ends the current segment: what is appended from now on lies in another
+// one, so that Free can remove this one.
+func (l *Log) Rotate() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f == nil {
+		return nil
+	}
+	return l.finish()
+}
+
+// Holds reports whether there is a segment that begins at or before p.
+func (l *Log) Holds(p Position) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.segments) > 0 && l.segments[0].number <= p.Segment
 }
 
 // Size returns the bytes of all segments.

@@ -278,3 +278,25 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// TestRotate: what lies in a segment that was ended can be freed while the log goes on.
+func TestRotate(t *testing.T) {
+	mem := newMem(t)
+	l, _, _ := open(t, Options{FS: mem}, Position{})
+	require.NoError(t, l.Rotate(), "nothing to end yet")
+	require.False(t, l.Holds(l.End()))
+	require.NoError(t, l.Append(context.Background(), record(0)))
+	first := l.End()
+	require.NoError(t, l.Free(first))
+	require.True(t, l.Holds(first), "it is being written to")
+	require.NoError(t, l.Rotate())
+	require.NoError(t, l.Rotate())
+	require.NoError(t, l.Append(context.Background(), record(1)))
+	require.NoError(t, l.Free(Position{first.Segment, first.Offset - 1}))
+	require.True(t, l.Holds(first))
+	require.NoError(t, l.Free(first))
+	require.False(t, l.Holds(first))
+	require.NoError(t, l.Close())
+	_, got, _ := open(t, Options{FS: mem}, first)
+	require.Equal(t, payloads(1, 2), got)
+}
