@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -58,16 +57,27 @@ func TestScripts(t *testing.T) {
 }
 
 // TestUpstreamScripts runs the scripts that come with Prometheus against the
-// store. They expect start times to be stored.
+// store. They expect start times to be stored and names to be dropped late. Each
+// query is evaluated by this package's engine and by Prometheus', with names
+// dropped late and at once, and has to give the same.
 func TestUpstreamScripts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a database for each of several hundred scripts")
 	}
 	opts := engineOpts(Options{Config: scriptConfig(), StartTimestamps: tsdb.Stored})
-	opts.EnableDelayedNameRemoval = true // the scripts expect it
-	promqltest.RunBuiltinTestsWithStorage(t, promql.NewEngine(opts), func(t testing.TB) storage.Storage {
+	both := &comparing{t: t}
+	for _, delayed := range []bool{true, false} {
+		opts.EnableDelayedNameRemoval = delayed
+		both.pairs = append(both.pairs, pairOf(opts))
+	}
+	// Where start times are not used, rates are evaluated in columns too.
+	opts.UseStartTimestamps = false
+	both.pairs = append(both.pairs, pairOf(opts))
+	promqltest.RunBuiltinTestsWithStorage(t, both, func(t testing.TB) storage.Storage {
 		return openScriptStore(t, tsdb.Stored)
 	})
+	require.Positive(t, both.columns.Load(), "no query was evaluated in columns")
+	t.Logf("%d queries, of which %d in columns at least in part", both.queries.Load(), both.columns.Load())
 }
 
 func TestLimits(t *testing.T) {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/prometheus/promql"
-
 	"belfry/internal/lifecycle"
 	"belfry/internal/tenant"
 	"belfry/logs/logql"
@@ -24,8 +22,8 @@ import (
 type stores struct {
 	metrics    *metricstore.Store
 	otlp       *otlp.Appender
-	apiEngine  *promql.Engine
-	ruleEngine *promql.Engine
+	apiEngine  *query.Engine
+	ruleEngine *query.Engine
 
 	logs  *logstore.Store
 	logql *logql.Engine

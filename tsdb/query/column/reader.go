@@ -1,0 +1,80 @@
+package column
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+)
+
+var (
+	// ErrHistogram says that a series has native histograms.
+	ErrHistogram = errors.New("series has native histograms")
+
+	// ErrOverlap says that a series' chunks are not in order.
+	ErrOverlap = errors.New("chunks of a series overlap")
+)
+
+// Reader decodes one series after the other. It keeps its buffers, so a reader
+// per goroutine allocates only for series longer than those before.
+type Reader struct {
+	chunks  chunks.Iterator
+	samples chunkenc.Iterator
+	points  []promql.FPoint
+	plain   reflect.Type // of the iterator that yields a chunk's bytes as they are
+}
+
+// NewReader returns a reader.
+func NewReader() *Reader {
+	return &Reader{plain: reflect.TypeOf(chunkenc.NewXORChunk().Iterator(nil))}
+}
+
+// Read returns the samples of a series in the order of time, stale markers
+// included. They may begin before and end after the range that was selected.
+// The slice is valid until the next call.
+func (r *Reader) Read(s storage.ChunkSeries) ([]promql.FPoint, error) {
+	r.points = r.points[:0]
+	r.chunks = s.Iterator(r.chunks)
+	for r.chunks.Next() {
+		from := len(r.points)
+		if err := r.appendChunk(r.chunks.At().Chunk); err != nil {
+			return nil, err
+		}
+		if from > 0 && from < len(r.points) && r.points[from].T <= r.points[from-1].T {
+			return nil, ErrOverlap
+		}
+	}
+	if err := r.chunks.Err(); err != nil {
+		return nil, err
+	}
+	return r.points, nil
+}
+
+func (r *Reader) appendChunk(c chunkenc.Chunk) error {
+	switch c.Encoding() {
+	case chunkenc.EncXOR:
+	case chunkenc.EncXOR2:
+	default:
+		return ErrHistogram
+	}
+	// The head's chunks hide, in their iterator, samples whose commit is under
+	// way. Where they hide none it is the encoding's own, and the bytes hold
+	// the same samples.
+	r.samples = c.Iterator(r.samples)
+	if c.Encoding() == chunkenc.EncXOR && reflect.TypeOf(r.samples) == r.plain {
+		var err error
+		if r.points, err = appendXOR(r.points, c.Bytes()); err != nil {
+			return fmt.Errorf("decode chunk: %w", err)
+		}
+		return nil
+	}
+	for r.samples.Next() == chunkenc.ValFloat {
+		t, v := r.samples.At()
+		r.points = append(r.points, promql.FPoint{T: t, F: v})
+	}
+	return r.samples.Err()
+}

@@ -1,0 +1,21 @@
+// Package fragment evaluates the parts of a PromQL expression that touch many
+// series, column by column and in parallel, and leaves the rest of it to
+// Prometheus' engine.
+//
+// Split finds the fragments of an expression. A fragment is a selector or a
+// function over a range of one, then any number of operations on each value by
+// itself (arithmetic and comparison with numbers, mathematical functions), then
+// possibly an aggregation by sum, avg, min, max, count or group. What is left
+// of the expression has a selector in the place of each fragment, which the
+// engine reads from memory, so joins, set operations, histogram_quantile, topk
+// and everything else of the language behave as they always do.
+//
+// Results are Prometheus' own: the functions over ranges are its
+// implementations, or ours that give the same bits. Only sums over series are
+// added in another order. Data that a fragment does not handle (native
+// histograms, two series that become one) fails with ErrFallback, and the whole
+// query has to be given to Prometheus' engine.
+//
+// A fragment holds the samples of one series per worker and its own result, and
+// counts both against the limit of samples that a query may have in memory.
+package fragment

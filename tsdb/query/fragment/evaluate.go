@@ -1,0 +1,404 @@
+package fragment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/schema"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"belfry/tsdb/query/column"
+)
+
+// defaultBatch is how many series a worker takes at a time. Fragments of fewer
+// series are evaluated without further goroutines.
+const defaultBatch = 128
+
+// where names the place in the error of a query over its limit, as Prometheus
+// does.
+const where = "query execution"
+
+// Series is one series of a result. Steps without a value hold the stale
+// marker.
+type Series struct {
+	Labels labels.Labels
+	Values []float64
+
+	order int // in which the store had it
+}
+
+// Result is what a fragment evaluates to.
+type Result struct {
+	Grid     Grid
+	Series   []Series
+	Warnings annotations.Annotations
+
+	// Samples is how many samples were looked at, in all windows together;
+	// Read is how many were decoded, and Peak how many were held at a time.
+	Samples, Read, Peak int64
+}
+
+// Limits bound an evaluation.
+type Limits struct {
+	MaxSamples int // in memory at a time
+	Workers    int // goroutines; zero is one a CPU
+	Batch      int // series that a worker takes at a time; zero is 128
+}
+
+// Evaluate computes a fragment over the series of a store. ErrFallback says
+// that the data is not of the kind it handles.
+func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Limits) (*Result, error) {
+	if l.Workers <= 0 {
+		l.Workers = runtime.GOMAXPROCS(0)
+	}
+	if l.Batch <= 0 {
+		l.Batch = defaultBatch
+	}
+	hints := f.hints()
+	querier, err := q.ChunkQuerier(hints.Start, hints.End)
+	if err != nil {
+		return nil, err
+	}
+	defer querier.Close() //nolint:errcheck // reading is done
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e := &evaluation{f: f, limits: l, cancel: cancel, unique: !f.dropName || f.namePinned(), seen: map[uint64]struct{}{}}
+	set := querier.Select(ctx, false, hints, f.matchers...)
+	e.run(ctx, set)
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := set.Err(); err != nil {
+		return nil, err
+	}
+	res, err := e.result()
+	if err != nil {
+		return nil, err
+	}
+	res.Warnings.Merge(set.Warnings())
+	return res, nil
+}
+
+// evaluation is one run of a fragment.
+type evaluation struct {
+	f      *Fragment
+	limits Limits
+	cancel context.CancelCauseFunc
+	held   atomic.Int64 // samples in memory
+	peak   atomic.Int64
+
+	// unique says that no two series can end with the same labels; if not,
+	// their hashes are in seen.
+	unique bool
+	mu     sync.Mutex
+	seen   map[uint64]struct{}
+
+	workers []*worker
+}
+
+// run hands the series out. The store's set is walked by one goroutine; what a
+// series needs beyond its labels is read by the workers.
+func (e *evaluation) run(ctx context.Context, set storage.ChunkSeriesSet) {
+	read := 0
+	next := func() (b batch) {
+		b.first = read
+		for len(b.series) < e.limits.Batch && set.Next() {
+			b.series = append(b.series, set.At())
+		}
+		read += len(b.series)
+		return b
+	}
+	first := next()
+	if len(first.series) < e.limits.Batch {
+		e.newWorker().take(ctx, first)
+		return
+	}
+	// Batches go round, so that the same series are added in the same order
+	// whenever the query is repeated.
+	var (
+		wg     sync.WaitGroup
+		queues []chan batch
+	)
+	for range e.limits.Workers {
+		w, queue := e.newWorker(), make(chan batch, 2)
+		queues = append(queues, queue)
+		wg.Go(func() {
+			for b := range queue {
+				w.take(ctx, b)
+			}
+		})
+	}
+	for i, b := 0, first; len(b.series) > 0 && ctx.Err() == nil; i, b = i+1, next() {
+		select {
+		case queues[i%len(queues)] <- b:
+		case <-ctx.Done():
+		}
+	}
+	for _, queue := range queues {
+		close(queue)
+	}
+	wg.Wait()
+}
+
+// batch is series that follow each other in the store's order.
+type batch struct {
+	first  int
+	series []storage.ChunkSeries
+}
+
+// hold counts n more samples in memory, fewer if negative.
+func (e *evaluation) hold(n int) error {
+	held := e.held.Add(int64(n))
+	if held > int64(e.limits.MaxSamples) {
+		return promql.ErrTooManySamples(where)
+	}
+	for {
+		peak := e.peak.Load()
+		if held <= peak || e.peak.CompareAndSwap(peak, held) {
+			return nil
+		}
+	}
+}
+
+// newcomer reports an error if a series with these labels was there before.
+func (e *evaluation) newcomer(ls labels.Labels) error {
+	if e.unique {
+		return nil
+	}
+	hash := ls.DropReserved(schema.IsMetadataLabel).Hash()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.seen[hash]; ok {
+		return fmt.Errorf("%w: series differ by name only", ErrFallback)
+	}
+	e.seen[hash] = struct{}{}
+	return nil
+}
+
+// worker evaluates batches, one after the other.
+type worker struct {
+	e      *evaluation
+	reader *column.Reader
+	ranges *rangeEvaluator // nil for an instant selector
+	groups *groups         // nil without an aggregation
+	vals   []float64
+	out    []Series
+	annos  annotations.Annotations
+
+	samples, read int64
+	held          int // samples of the reader's buffer
+}
+
+func (e *evaluation) newWorker() *worker {
+	w := &worker{e: e, reader: column.NewReader()}
+	if e.f.call != nil {
+		w.ranges = newRangeEvaluator(e.f)
+	}
+	if e.f.agg != nil {
+		w.groups = newGroups(e.f)
+	}
+	e.workers = append(e.workers, w)
+	return w
+}
+
+// take evaluates a batch. It cancels the evaluation when that fails.
+func (w *worker) take(ctx context.Context, b batch) {
+	defer func() {
+		if r := recover(); r != nil { // of Prometheus' functions, which panic where its engine recovers
+			w.e.cancel(fmt.Errorf("%w: %v", ErrFallback, r))
+		}
+	}()
+	for i, s := range b.series {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := w.one(s, b.first+i); err != nil {
+			if errors.Is(err, column.ErrHistogram) || errors.Is(err, column.ErrOverlap) {
+				err = fmt.Errorf("%w: %w", ErrFallback, err)
+			}
+			w.e.cancel(err)
+			return
+		}
+	}
+}
+
+func (w *worker) one(s storage.ChunkSeries, order int) error {
+	points, err := w.reader.Read(s)
+	if err != nil {
+		return err
+	}
+	w.read += int64(len(points))
+	if more := cap(points) - w.held; more > 0 {
+		if err := w.e.hold(more); err != nil {
+			return err
+		}
+		w.held += more
+	}
+	f, ls := w.e.f, s.Labels()
+	w.reset(f.grid.Steps())
+	if f.call != nil {
+		points = withoutStale(points)
+		w.ranges.eval(points, ls, w.vals)
+		w.remark(ls)
+	} else {
+		w.instant(points)
+	}
+	if present(w.vals) > 0 {
+		if err := w.e.newcomer(ls); err != nil {
+			return err
+		}
+	}
+	for _, op := range f.values {
+		op(w.vals)
+	}
+	return w.keep(ls, order)
+}
+
+func (w *worker) reset(steps int) {
+	if w.vals == nil {
+		w.vals = make([]float64, steps)
+	}
+	none := absent()
+	for i := range w.vals {
+		w.vals[i] = none
+	}
+}
+
+// remark adds what Prometheus says about rates of what is no counter.
+func (w *worker) remark(ls labels.Labels) {
+	if !w.e.f.call.wantsCounter() || present(w.vals) == 0 {
+		return
+	}
+	name := ls.Get(labels.MetricName)
+	for _, suffix := range []string{"_total", "_sum", "_count", "_bucket"} {
+		if strings.HasSuffix(name, suffix) {
+			return
+		}
+	}
+	if name != "" {
+		w.annos.Add(annotations.NewPossibleNonCounterInfo(name, w.e.f.call.pos))
+	}
+}
+
+// instant writes what an instant selector sees at each step: the newest sample
+// that is not older than the lookback, nothing after a stale marker.
+func (w *worker) instant(points []promql.FPoint) {
+	f := w.e.f
+	i := 0
+	for step := range w.vals {
+		at := f.grid.At(step) - f.offset
+		for i < len(points) && points[i].T <= at {
+			i++
+		}
+		if i > 0 && points[i-1].T > at-f.lookback {
+			w.vals[step] = points[i-1].F // a stale marker is how absence is written
+		}
+	}
+}
+
+// keep adds the values to the series' group or to the result.
+func (w *worker) keep(ls labels.Labels, order int) error {
+	n := present(w.vals)
+	if n == 0 {
+		return nil
+	}
+	w.samples += int64(n)
+	if w.groups != nil {
+		g, created := w.groups.of(ls)
+		if created {
+			g.order = order
+			if err := w.e.hold(len(w.vals)); err != nil {
+				return err
+			}
+		}
+		g.add(w.groups.agg.op, w.vals)
+		return nil
+	}
+	if err := w.e.hold(n); err != nil {
+		return err
+	}
+	if w.e.f.dropName {
+		ls = ls.DropReserved(schema.IsMetadataLabel)
+	}
+	w.out = append(w.out, Series{ls, slices.Clone(w.vals), order})
+	return nil
+}
+
+func present(vals []float64) int {
+	n := 0
+	for _, v := range vals {
+		if !isAbsent(v) {
+			n++
+		}
+	}
+	return n
+}
+
+// withoutStale removes stale markers in place.
+func withoutStale(points []promql.FPoint) []promql.FPoint {
+	n := 0
+	for n < len(points) && !value.IsStaleNaN(points[n].F) {
+		n++
+	}
+	out := points[:n]
+	for _, p := range points[n:] {
+		if !value.IsStaleNaN(p.F) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// result joins what the workers have.
+func (e *evaluation) result() (*Result, error) {
+	res := &Result{Grid: e.f.grid, Peak: e.peak.Load()}
+	for _, w := range e.workers {
+		res.Samples += w.samples
+		res.Read += w.read
+		res.Warnings.Merge(w.annos)
+		if w.ranges != nil {
+			res.Warnings.Merge(w.ranges.annos)
+		}
+		res.Series = append(res.Series, w.out...)
+	}
+	if e.f.agg == nil {
+		res.inOrder()
+		return res, nil
+	}
+	all := e.workers[0].groups
+	for _, w := range e.workers[1:] {
+		for key, g := range w.groups.byKey {
+			if mine := all.byKey[key]; mine != nil {
+				mine.merge(e.f.agg.op, g)
+				mine.order = min(mine.order, g.order)
+			} else {
+				all.byKey[key] = g
+			}
+		}
+	}
+	for _, g := range all.byKey {
+		vals, err := g.finish(e.f.agg.op)
+		if err != nil {
+			return nil, err
+		}
+		res.Series = append(res.Series, Series{g.labels, vals, g.order})
+	}
+	res.inOrder()
+	return res, nil
+}
+
+// inOrder puts the series in the order in which the store had the first of what
+// each is made of, as Prometheus does.
+func (r *Result) inOrder() {
+	slices.SortFunc(r.Series, func(a, b Series) int { return a.order - b.order })
+}

@@ -1,0 +1,83 @@
+package fragment
+
+import (
+	"errors"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// ErrFallback says that a fragment's data needs Prometheus' engine.
+var ErrFallback = errors.New("data needs the general engine")
+
+// Grid is the times at which an expression is evaluated, milliseconds.
+type Grid struct {
+	Start, End int64 // both included
+	Step       int64 // positive, also where there is one time only
+}
+
+// Steps is the number of times.
+func (g Grid) Steps() int {
+	if g.End < g.Start {
+		return 0
+	}
+	return int((g.End-g.Start)/g.Step) + 1
+}
+
+// At is the time of a step.
+func (g Grid) At(step int) int64 { return g.Start + int64(step)*g.Step }
+
+// Fragment is a part of an expression that Evaluate computes.
+type Fragment struct {
+	grid     Grid
+	matchers []*labels.Matcher
+	offset   int64 // milliseconds
+	lookback int64 // how old a sample an instant sees, milliseconds
+
+	// call is the function over a range; nil for an instant selector.
+	call   *rangeCall
+	values []valueOp
+
+	dropName bool // a function or operation drops the metric's name
+	agg      *aggregation
+
+	pos posrange.PositionRange
+}
+
+// aggregation is one over the series of a group.
+type aggregation struct {
+	op       parser.ItemType
+	without  bool
+	grouping []string // sorted
+}
+
+// hints tell the store what will be read. The step is left out: it makes
+// Prometheus' head cache chunks in a way that is not safe for several workers.
+func (f *Fragment) hints() *storage.SelectHints {
+	span := f.lookback
+	h := &storage.SelectHints{DisableTrimming: true}
+	if f.call != nil {
+		span = f.call.span
+		h.Range, h.Func = f.call.span, f.call.name
+	}
+	last := f.grid.At(f.grid.Steps() - 1)
+	h.Start = f.grid.Start - f.offset - span + 1
+	h.End = last - f.offset
+	if f.agg != nil {
+		h.By, h.Grouping = !f.agg.without, f.agg.grouping
+	}
+	return h
+}
+
+// namePinned reports whether all series have the same name, so that dropping it
+// cannot make two of them one.
+func (f *Fragment) namePinned() bool {
+	for _, m := range f.matchers {
+		if m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != "" {
+			return true
+		}
+	}
+	return false
+}

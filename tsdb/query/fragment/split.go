@@ -1,0 +1,265 @@
+package fragment
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/schema"
+)
+
+// Rules say how an expression is to be evaluated.
+type Rules struct {
+	Grid     Grid
+	Lookback time.Duration
+
+	// SubqueryStep is the resolution of a subquery that names none.
+	SubqueryStep time.Duration
+
+	// DelayedNames says that names are dropped at the end of the evaluation
+	// (Prometheus' promql-delayed-name-removal).
+	DelayedNames bool
+
+	// StartTimestamps says that counters' start times are used.
+	StartTimestamps bool
+
+	// MinSteps is the number of steps from which on plain selectors at the
+	// top are worth it.
+	MinSteps int
+}
+
+// Plan is an expression with its fragments taken out.
+type Plan struct {
+	// Expr is what is left. It is nil if the whole expression is Root.
+	Expr parser.Expr
+	Root *Fragment
+
+	fragments map[*labels.Matcher]*Fragment
+}
+
+// Empty reports whether there is nothing to evaluate here.
+func (p *Plan) Empty() bool { return p.Root == nil && len(p.fragments) == 0 }
+
+// placeholder is the label of the selectors that stand for fragments.
+const placeholder = "__fragment__"
+
+// Split takes the fragments out of an expression as it was parsed, which it
+// modifies.
+func Split(expr parser.Expr, r Rules) *Plan {
+	s := splitter{rules: r, plan: &Plan{fragments: map[*labels.Matcher]*Fragment{}}}
+	if f := s.fragment(expr, r.Grid, true); f != nil {
+		s.plan.Root = f
+		return s.plan
+	}
+	s.plan.Expr = s.walk(expr, r.Grid)
+	return s.plan
+}
+
+type splitter struct {
+	rules Rules
+	plan  *Plan
+}
+
+// walk returns expr with selectors in place of its fragments.
+func (s *splitter) walk(expr parser.Expr, g Grid) parser.Expr {
+	if f := s.fragment(expr, g, false); f != nil {
+		return s.stand(f)
+	}
+	switch e := expr.(type) {
+	case *parser.ParenExpr:
+		e.Expr = s.walk(e.Expr, g)
+	case *parser.UnaryExpr:
+		e.Expr = s.walk(e.Expr, g)
+	case *parser.AggregateExpr:
+		e.Expr = s.walk(e.Expr, g)
+		if e.Param != nil {
+			e.Param = s.walk(e.Param, g)
+		}
+	case *parser.BinaryExpr:
+		e.LHS, e.RHS = s.walk(e.LHS, g), s.walk(e.RHS, g)
+	case *parser.Call:
+		switch e.Func.Name {
+		case "timestamp", "start_timestamp", "info":
+			return e // look at the selector itself
+		}
+		for i := range e.Args {
+			e.Args[i] = s.walk(e.Args[i], g)
+		}
+	case *parser.SubqueryExpr:
+		if inner, ok := s.subqueryGrid(e, g); ok {
+			e.Expr = s.walk(e.Expr, inner)
+		}
+	}
+	return expr
+}
+
+// stand returns a selector that the engine reads the fragment's result by.
+func (s *splitter) stand(f *Fragment) parser.Expr {
+	// absent() takes labels from matchers for equality, so this is another.
+	m := labels.MustNewMatcher(labels.MatchRegexp, placeholder, strconv.Itoa(len(s.plan.fragments)))
+	s.plan.fragments[m] = f
+	return &parser.VectorSelector{LabelMatchers: []*labels.Matcher{m}, PosRange: f.pos}
+}
+
+// subqueryGrid is the times at which the engine evaluates what a subquery is
+// over: multiples of its step within its range.
+func (s *splitter) subqueryGrid(e *parser.SubqueryExpr, outer Grid) (Grid, bool) {
+	if e.Timestamp != nil || e.StartOrEnd != 0 || e.RangeExpr != nil || e.StepExpr != nil || e.OriginalOffsetExpr != nil {
+		return Grid{}, false
+	}
+	step := e.Step.Milliseconds()
+	if step == 0 {
+		step = s.rules.SubqueryStep.Milliseconds()
+	}
+	offset := e.OriginalOffset.Milliseconds()
+	first := outer.Start - offset - e.Range.Milliseconds()
+	start := step * (first / step)
+	if start <= first {
+		start += step
+	}
+	g := Grid{Start: start, End: outer.At(outer.Steps()-1) - offset, Step: step}
+	return g, g.Steps() > 0
+}
+
+// fragment returns the fragment that expr is, or nil.
+func (s *splitter) fragment(expr parser.Expr, g Grid, root bool) *Fragment {
+	expr = unwrap(expr)
+	f := &Fragment{grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange()}
+	if a, ok := expr.(*parser.AggregateExpr); ok {
+		if !s.aggregation(f, a) || !s.chain(f, a.Expr) {
+			return nil
+		}
+		return f
+	}
+	// A name that is dropped late is one that a later operation may want.
+	if s.rules.DelayedNames || !s.chain(f, expr) {
+		return nil
+	}
+	// The engine reads a plain selector faster than a copy of it.
+	if f.call == nil && (!root || g.Steps() < s.rules.MinSteps) {
+		return nil
+	}
+	return f
+}
+
+func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
+	switch a.Op {
+	case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.COUNT, parser.GROUP:
+	default:
+		return false
+	}
+	f.agg = &aggregation{op: a.Op, without: a.Without, grouping: slices.Sorted(slices.Values(a.Grouping))}
+	return !s.rules.DelayedNames || !slices.ContainsFunc(a.Grouping, schema.IsMetadataLabel)
+}
+
+// chain fills in what a fragment selects and does to each series, and reports
+// whether that is all that expr is.
+func (s *splitter) chain(f *Fragment, expr parser.Expr) bool {
+	switch e := unwrap(expr).(type) {
+	case *parser.VectorSelector:
+		return f.selector(e)
+	case *parser.UnaryExpr:
+		if e.Type() != parser.ValueTypeVector || !s.chain(f, e.Expr) {
+			return false
+		}
+		if e.Op == parser.SUB {
+			f.add(mapped(func(v float64) float64 { return -v }), true)
+		}
+		return true
+	case *parser.BinaryExpr:
+		return s.binary(f, e)
+	case *parser.Call:
+		return s.call(f, e)
+	}
+	return false
+}
+
+func (s *splitter) binary(f *Fragment, e *parser.BinaryExpr) bool {
+	vector, number, swapped := e.LHS, e.RHS, false
+	if e.LHS.Type() == parser.ValueTypeScalar {
+		vector, number, swapped = e.RHS, e.LHS, true
+	}
+	if vector.Type() != parser.ValueTypeVector || number.Type() != parser.ValueTypeScalar {
+		return false
+	}
+	n, ok := constant(number)
+	if !ok {
+		return false
+	}
+	op, drops := scalarOp(e.Op, n, swapped, e.ReturnBool)
+	if op == nil || !s.chain(f, vector) {
+		return false
+	}
+	f.add(op, drops)
+	return true
+}
+
+func (s *splitter) call(f *Fragment, e *parser.Call) bool {
+	if isRangeFunction(e.Func.Name) {
+		return s.rangeFunction(f, e)
+	}
+	op := valueFunction(e)
+	if op == nil || !s.chain(f, e.Args[0]) {
+		return false
+	}
+	f.add(op, true)
+	return true
+}
+
+func (f *Fragment) add(op valueOp, dropsName bool) {
+	f.values = append(f.values, op)
+	f.dropName = f.dropName || dropsName
+}
+
+func (f *Fragment) selector(e *parser.VectorSelector) bool {
+	if e.Timestamp != nil || e.StartOrEnd != 0 || e.OriginalOffsetExpr != nil || e.Anchored || e.Smoothed {
+		return false
+	}
+	e.Offset = e.OriginalOffset
+	f.matchers, f.offset = e.LabelMatchers, e.OriginalOffset.Milliseconds()
+	return true
+}
+
+func (s *splitter) rangeFunction(f *Fragment, e *parser.Call) bool {
+	if s.rules.StartTimestamps && usesStartTimestamps(e.Func.Name) {
+		return false
+	}
+	call := newRangeCall(e)
+	for i := range e.Args {
+		arg := unwrap(e.Args[i])
+		if m, ok := arg.(*parser.MatrixSelector); ok {
+			if m.RangeExpr != nil || m.Range <= 0 || !f.selector(m.VectorSelector.(*parser.VectorSelector)) {
+				return false
+			}
+			call.span, call.per = m.Range.Milliseconds(), 1
+			if call.name == "rate" {
+				call.per = m.Range.Seconds()
+			}
+			call.pos = m.PositionRange()
+			continue
+		}
+		n, ok := constant(arg)
+		if !ok {
+			return false
+		}
+		call.addScalar(n)
+	}
+	if call.span == 0 {
+		return false
+	}
+	f.call = call
+	f.dropName = call.dropsName()
+	return true
+}
+
+func unwrap(e parser.Expr) parser.Expr {
+	for {
+		p, ok := e.(*parser.ParenExpr)
+		if !ok {
+			return e
+		}
+		e = p.Expr
+	}
+}
