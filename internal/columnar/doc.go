@@ -43,8 +43,9 @@
 //
 // # Limits worth knowing
 //
-// Words and whole values are pruned by filters, a substring that bounds no whole
-// word is searched by unpacking. A part's rows are sorted by stream, so that
+// Words, whole values and substrings of three bytes or more are pruned by filters.
+// To filters of substrings all digits are alike: a number that may be a piece of a longer
+// one is searched in the templates' slots or by unpacking. A part's rows are sorted by stream, so that
 // each of its blocks may span the part's whole time. A worker of a Scan must not start
 // another query on the same DB: it may wait for itself.
 //

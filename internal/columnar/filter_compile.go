@@ -57,9 +57,10 @@ type leaf struct {
 	// Range of numbers that can match, for pruning; only if bounded.
 	bounded bool
 	lo, hi  float64
-	needle  []byte // what every match contains; nil if nothing is known
-	exact   bool   // containing the needle is all there is to it
-	words   []uint64
+	needle  []byte                   // what every match contains as it stands; nil if nothing is known
+	exact   bool                     // containing the text that is required is all there is to it
+	words   []uint64                 // hashes of words that every match has
+	require [][]literal              // every match contains one literal of each list
 	ids     [][]byte                 // for Equal and In: the IDs, if they are few
 	probes  [column.JSON + 1][]probe // for Equal and In: the values' hashes, if they are few
 }
@@ -156,21 +157,22 @@ func compileLeaf(f Filter) (*leaf, int, error) {
 		}
 	case Contains:
 		l.ref, cost = f.Ref, 20
-		l.needle = []byte(f.Text)
-		match := func(b []byte) bool { return bytes.Contains(b, l.needle) }
-		if f.Fold {
-			l.needle = nil
-			match = foldMatcher(f.Text)
-		} else {
-			l.exact = true
+		lit := newLiteral(f.Text, f.Fold)
+		l.exact = true
+		if f.Text != "" {
+			l.require = [][]literal{{lit}}
 		}
-		l.words = innerWords(f.Text, false, false)
-		l.text(match)
+		if !f.Fold {
+			l.needle = lit.text
+		}
+		l.text(lit.match)
 	case HasPrefix:
 		l.ref, cost = f.Ref, 10
 		prefix := []byte(f.Text)
 		l.words = innerWords(f.Text, true, false)
-		l.needle = prefix
+		if f.Text != "" {
+			l.needle, l.require = prefix, [][]literal{{newLiteral(f.Text, false)}}
+		}
 		l.text(func(b []byte) bool { return bytes.HasPrefix(b, prefix) })
 	case Words:
 		l.ref, cost = f.Ref, 15
@@ -201,19 +203,8 @@ func compileLeaf(f Filter) (*leaf, int, error) {
 		if f.Re == nil {
 			return nil, 0, fault.Invalidf("regexp filter without a regexp")
 		}
-		lit, fold := requiredLiteral(f.Re.String())
-		if lit != "" {
-			l.words = innerWords(lit, false, false)
-			if !fold {
-				l.needle = []byte(lit)
-			}
-		}
-		match := f.Re.Match
-		if lit != "" && fold {
-			pre := foldMatcher(lit)
-			match = func(b []byte) bool { return pre(b) && f.Re.Match(b) }
-		}
-		l.text(match)
+		l.require = requiredLiterals(f.Re.String())
+		l.text(l.regexpMatcher(f.Re))
 	case Exists:
 		l.ref, l.exists, cost = f.Ref, true, 1
 		for k := range l.takes {

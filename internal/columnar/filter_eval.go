@@ -3,6 +3,7 @@ package columnar
 import (
 	"bytes"
 	"math"
+	"slices"
 	"sort"
 
 	"belfry/internal/columnar/column"
@@ -275,11 +276,36 @@ func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
 		}
 		return false
 	}
-	text := c.key.Kind == column.String || c.key.Kind == column.JSON
-	if c.disk.Filter == column.WordFilter && text {
-		return all(l.words)
+	if c.disk.Filter != column.WordFilter || !isText(c.key.Kind) {
+		return true
+	}
+	if !all(l.words) {
+		return false
+	}
+	for _, lits := range l.require {
+		if !slices.ContainsFunc(lits, func(lit literal) bool { return all(lit.words) && e.mayHold(c, &lit) }) {
+			return false
+		}
 	}
 	return true
+}
+
+// isText reports whether the values of a kind are their own text form.
+func isText(k Kind) bool { return k == column.String || k == column.JSON }
+
+// mayHold asks a column's gram filter.
+func (e *evaluator) mayHold(c *blockColumn, lit *literal) bool {
+	if !lit.probed {
+		return true
+	}
+	before := e.view.io.BytesRead
+	ok, err := e.view.part.r.MayHold(&e.view.io, c.disk, &lit.probe)
+	e.view.stats.BytesRead += e.view.io.BytesRead - before
+	if err != nil {
+		e.err = err
+		return true
+	}
+	return ok
 }
 
 // eval returns the rows of in that meet the filter.
@@ -362,6 +388,7 @@ func (e *evaluator) evalLeaf(l *leaf, in bitmap) (bitmap, error) {
 		if c := &e.view.cols[slot]; c.disk != nil && e.pruneColumn(l, c, l.ref.Every) == never {
 			return true
 		}
+		in, sel := in, sel
 		var v *Vector
 		if e.view.canPick(slot, sel) {
 			if v, err = e.view.pick(slot, sel); err != nil {
@@ -372,6 +399,16 @@ func (e *evaluator) evalLeaf(l *leaf, in bitmap) (bitmap, error) {
 			l.match(v, all, hits, true, e.view.io.Arena)
 			hits.each(func(i int) { out.set(int(sel[i])) })
 			return true
+		}
+		var rest bitmap
+		if rest, err = e.byTemplates(l, slot, in, out); err != nil {
+			return false
+		}
+		if &rest[0] != &in[0] {
+			if rest.empty() {
+				return true
+			}
+			in, sel = rest, e.selection(rest)
 		}
 		if v, err = e.view.vector(slot, sel); err != nil {
 			return false
@@ -447,8 +484,7 @@ func (l *leaf) match(v *Vector, in, out bitmap, loaded bool, a *column.Arena) {
 		l.matchDict(v, n, m, out, a)
 		return
 	}
-	text := k == column.String || k == column.JSON
-	if offs, data, ok := v.Plain(); ok && loaded && text && len(l.needle) > 0 {
+	if offs, data, ok := v.Plain(); ok && loaded && isText(k) && len(l.needle) > 0 {
 		l.matchNeedle(offs, data, m, out, match)
 		return
 	}
@@ -504,7 +540,7 @@ func (l *leaf) matchNeedle(offs []uint32, data []byte, m, out bitmap, match func
 			pos = int(p) + 1
 			continue
 		}
-		if m.has(row) && (l.exact || match(data[offs[row]:end])) {
+		if m.has(row) && (l.exact || match(data[offs[row]:end])) { // exact: the needle is all that is required
 			out.set(row)
 		}
 		pos = int(end)

@@ -150,37 +150,110 @@ func isASCII(b []byte) bool {
 	return true
 }
 
-// requiredLiteral returns the longest text that every match of a regexp
-// contains, and whether its case does not matter; "" if there is none.
-func requiredLiteral(expr string) (lit string, fold bool) {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return "", false
-	}
-	return longestLiteral(re.Simplify())
+// literal is a text that values are searched for.
+type literal struct {
+	text  []byte // with fold, in lower case
+	fold  bool   // in whatever case (Unicode simple folding)
+	ascii bool
+	match func([]byte) bool
+
+	// What filters can tell of it.
+	words  []uint64 // hashes of the words that it bounds on both sides
+	probe  encoding.Literal
+	probed bool // there is something to probe for
 }
 
-func longestLiteral(re *syntax.Regexp) (string, bool) {
+func newLiteral(text string, fold bool) literal {
+	l := literal{text: []byte(text), fold: fold, words: innerWords(text, false, false)}
+	l.ascii = isASCII(l.text)
+	l.match = func(b []byte) bool { return bytes.Contains(b, l.text) }
+	if fold {
+		l.text, l.match = asciiLower(text), foldMatcher(text)
+	}
+	if utf8.ValidString(text) { // pieces of runes are not folded as the runes are
+		l.probe, l.probed = encoding.NewLiteral(text)
+	}
+	return l
+}
+
+// size is how much a literal tells: its bytes.
+func shortest(lits []literal) int {
+	n := len(lits[0].text)
+	for i := range lits {
+		n = min(n, len(lits[i].text))
+	}
+	return n
+}
+
+// maxLiterals bounds the literals of one alternative, and the lists of a regexp.
+const maxLiterals = 32
+
+// requiredLiterals returns what every match of a regexp contains: one literal of
+// each list. Lists with long literals come first.
+func requiredLiterals(expr string) [][]literal {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	lists := literalsOf(re.Simplify())
+	slices.SortStableFunc(lists, func(a, b []literal) int { return shortest(b) - shortest(a) })
+	return lists[:min(len(lists), maxLiterals)]
+}
+
+func literalsOf(re *syntax.Regexp) [][]literal {
 	switch re.Op {
 	case syntax.OpLiteral:
 		if slices.Contains(re.Rune, utf8.RuneError) { // matches bytes that are not UTF-8, too
-			return "", false
+			return nil
 		}
-		return string(re.Rune), re.Flags&syntax.FoldCase != 0
+		return [][]literal{{newLiteral(string(re.Rune), re.Flags&syntax.FoldCase != 0)}}
 	case syntax.OpCapture, syntax.OpPlus:
-		return longestLiteral(re.Sub[0])
+		return literalsOf(re.Sub[0])
 	case syntax.OpRepeat:
 		if re.Min > 0 {
-			return longestLiteral(re.Sub[0])
+			return literalsOf(re.Sub[0])
 		}
 	case syntax.OpConcat:
-		best, fold := "", false
+		var all [][]literal
 		for _, sub := range re.Sub {
-			if s, f := longestLiteral(sub); len(s) > len(best) {
-				best, fold = s, f
+			all = append(all, literalsOf(sub)...)
+		}
+		return all
+	case syntax.OpAlternate:
+		var any []literal
+		for _, sub := range re.Sub {
+			lists := literalsOf(sub)
+			if len(lists) == 0 {
+				return nil
+			}
+			best := slices.MaxFunc(lists, func(a, b []literal) int { return shortest(a) - shortest(b) })
+			if any = append(any, best...); len(any) > maxLiterals {
+				return nil
 			}
 		}
-		return best, fold
+		return [][]literal{any}
 	}
-	return "", false
+	return nil
+}
+
+// regexpMatcher looks for the literals that tell most before it runs the regexp.
+func (l *leaf) regexpMatcher(re *regexp.Regexp) func([]byte) bool {
+	if len(l.require) == 0 {
+		return re.Match
+	}
+	first := l.require[0]
+	if len(first) == 1 && !first[0].fold {
+		l.needle = first[0].text
+		if prefix, _ := re.LiteralPrefix(); strings.HasPrefix(prefix, string(l.needle)) {
+			return re.Match // does so by itself
+		}
+	}
+	return func(b []byte) bool {
+		for i := range first {
+			if first[i].match(b) {
+				return re.Match(b)
+			}
+		}
+		return false
+	}
 }

@@ -207,13 +207,8 @@ func (v *blockView) vector(slot int, sel []uint32) (*Vector, error) {
 	}
 	before := v.io.BytesRead
 	defer func() { v.stats.BytesRead += v.io.BytesRead - before }()
-	if c.chunk == nil {
-		chunk, err := v.part.r.OpenColumn(&v.io, v.blk, c.disk)
-		if err != nil {
-			return nil, err
-		}
-		c.chunk, c.vec = chunk, chunk.Vector()
-		v.stats.BytesScanned += int64(chunk.Size())
+	if err := v.openColumn(c); err != nil {
+		return nil, err
 	}
 	if c.chunk.Paged() {
 		raw, err := c.chunk.Load(sel, v.part.r.Pages(&v.io, c.disk), v.io.Arena)
@@ -223,6 +218,31 @@ func (v *blockView) vector(slot int, sel []uint32) (*Vector, error) {
 		}
 	}
 	return c.vec, nil
+}
+
+// openColumn decodes the head of a column of a part.
+func (v *blockView) openColumn(c *blockColumn) error {
+	if c.chunk != nil {
+		return nil
+	}
+	chunk, err := v.part.r.OpenColumn(&v.io, v.blk, c.disk)
+	if err != nil {
+		return err
+	}
+	c.chunk, c.vec = chunk, chunk.Vector()
+	v.stats.BytesScanned += int64(chunk.Size())
+	return nil
+}
+
+// templates returns what a column's values are made from, nil if they are stored otherwise.
+func (v *blockView) templates(slot int) (*column.Templates, error) {
+	c := &v.cols[slot]
+	before := v.io.BytesRead
+	defer func() { v.stats.BytesRead += v.io.BytesRead - before }()
+	if err := v.openColumn(c); err != nil {
+		return nil, err
+	}
+	return c.chunk.Templates(), nil
 }
 
 func (v *blockView) memColumn(key ColumnKey) int {

@@ -131,10 +131,24 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 	if len(b.offs) == 0 {
 		b.offs = append(b.offs, 0)
 	}
-	start, end := src.offs[lo], src.offs[hi]
+	b.appendOffs(src.offs[lo:hi+1], src.data)
+}
+
+// appendPlain appends byte strings that lie one behind the other, to a builder
+// that has a value for every row.
+func (b *Builder) appendPlain(offs []uint32, data []byte) {
+	b.count += len(offs) - 1
+	if len(b.offs) == 0 {
+		b.offs = append(b.offs, 0)
+	}
+	b.appendOffs(offs, data)
+}
+
+func (b *Builder) appendOffs(offs []uint32, data []byte) {
+	start, end := offs[0], offs[len(offs)-1]
 	shift := uint32(len(b.data)) - start
-	b.data = append(b.data, src.data[start:end]...)
-	for _, o := range src.offs[lo+1 : hi+1] {
+	b.data = append(b.data, data[start:end]...)
+	for _, o := range offs[1:] {
 		b.offs = append(b.offs, o+shift)
 	}
 }
@@ -203,6 +217,10 @@ func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
 	if num && v.present == nil && !b.sparse && int(at) == b.count {
 		b.nums = append(b.nums, v.nums[from:to]...)
 		b.count += to - from
+		return
+	}
+	if offs, data, ok := v.Plain(); ok && !b.sparse && int(at) == b.count {
+		b.appendPlain(offs[from:to+1], data)
 		return
 	}
 	for i := from; i < to; i++ {

@@ -16,6 +16,7 @@ const (
 	chunkPlain  = 2 // byte strings in pages
 	chunkDict   = 3 // distinct byte strings, an ID per value
 	chunkConst  = 4 // one byte string for all
+	chunkTpl    = 5 // templates, and what fills their slots
 
 	presentAll    = 0
 	presentBitmap = 1
@@ -29,6 +30,8 @@ const (
 	dictPageBytes = 32 << 10
 	// Dictionaries may have so many entries.
 	maxDict = 1 << 16
+	// So many values are worth looking for templates.
+	minTemplated = 64
 )
 
 // Encoder encodes chunks. It keeps scratch memory: one goroutine at a time.
@@ -43,11 +46,16 @@ type Encoder struct {
 	pages   []byte
 	page    []byte
 	set     encoding.HashSet
+	text    encoding.TextSet
+	tpl     *templater
 	dictOf  *Builder // the last builder, if it was stored as a dictionary
+	tplOf   *Builder // the same of templates
 }
 
 // NewEncoder returns an encoder.
-func NewEncoder(c *encoding.Codec) *Encoder { return &Encoder{PageBytes: DefaultPageBytes, codec: c} }
+func NewEncoder(c *encoding.Codec) *Encoder {
+	return &Encoder{PageBytes: DefaultPageBytes, codec: c, tpl: &templater{}}
+}
 
 // FilterKind says what a chunk's Bloom filter holds.
 type FilterKind uint8
@@ -73,7 +81,7 @@ type ChunkMeta struct {
 // Append appends the chunk of b's values in a block of n rows.
 func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([]byte, ChunkMeta) {
 	m := ChunkMeta{Count: b.count}
-	e.dictOf = nil
+	e.dictOf, e.tplOf = nil, nil
 	start := len(dst)
 	mode := presentAll
 	if b.count < n {
@@ -116,12 +124,12 @@ func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([
 	case ok:
 		enc = chunkDict
 		dst = binary.AppendUvarint(dst, uint64(e.entries.count))
-		e.entries.eachPage(dictPageBytes, func(from, to int) {
-			e.page = e.appendPage(e.page[:0], &e.entries, from, to, level)
-			dst = binary.AppendUvarint(dst, uint64(to-from))
-			dst = encoding.AppendBytes(dst, e.page)
-		})
+		dst = e.appendInline(dst, &e.entries, level)
 		dst = encoding.AppendIDs(dst, e.ids, e.entries.count)
+	case (b.Kind == String || b.Kind == JSON) && b.count >= minTemplated && e.tpl.split(b):
+		enc = chunkTpl
+		e.tplOf = b
+		dst = e.appendTemplates(dst, b, level)
 	default:
 		enc = chunkPlain
 		dst = e.appendPlain(dst, b, level)
@@ -259,29 +267,43 @@ func (b *Builder) eachPage(size int, f func(from, to int)) {
 // the same builder. Small dictionaries have none: they are their own filter.
 func (e *Encoder) AppendFilter(dst []byte, b *Builder, kind FilterKind) ([]byte, FilterKind) {
 	src := b
-	if e.lastIsDict(b) {
+	if e.dictOf == b {
 		if e.entries.count <= 64 {
 			return dst, NoFilter
 		}
 		src = &e.entries
 	}
-	e.set.Reset()
-	for i := range src.count {
-		v := src.data[src.offs[i]:src.offs[i+1]]
-		if kind == WordFilter {
-			encoding.WordHashes(v, e.set.Add)
-		} else {
-			e.set.Add(encoding.HashValue(v))
-		}
+	var hashes []uint64
+	if kind == WordFilter {
+		hashes = e.collectText(src)
+	} else {
+		e.set.Reset()
+		src.EachBytes(func(_ uint32, v []byte) { e.set.Add(encoding.HashValue(v)) })
+		hashes = e.set.Hashes()
 	}
-	if len(e.set.Hashes()) == 0 {
+	if len(hashes) == 0 {
 		return dst, NoFilter
 	}
-	return encoding.AppendBloom(dst, e.set.Hashes()), kind
+	return encoding.AppendBloom(dst, hashes), kind
 }
 
-// lastIsDict reports whether Append stored b as a dictionary.
-func (e *Encoder) lastIsDict(b *Builder) bool { return e.dictOf == b }
+// collectText fills e.text, and returns the hashes of the words.
+func (e *Encoder) collectText(src *Builder) []uint64 {
+	e.text.Reset()
+	switch {
+	case e.tplOf == src:
+		e.tpl.collect(src, &e.text)
+	case src.Kind == Bytes:
+		src.EachBytes(func(_ uint32, v []byte) { e.text.AddWords(v) })
+	default:
+		src.EachBytes(func(_ uint32, v []byte) { e.text.AddText(v) })
+	}
+	return e.text.Words()
+}
+
+// AppendGrams appends the gram filter that belongs to the filter of words that
+// AppendFilter made last.
+func (e *Encoder) AppendGrams(dst []byte) []byte { return e.text.AppendGrams(dst) }
 
 // numBounds returns the least and the greatest number.
 func numBounds(k Kind, nums []uint64) (lo, hi uint64, ok bool) {

@@ -214,8 +214,11 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		if chunk.Paged() {
-			if chunk.pages[len(chunk.pages)-1].start > 1<<20 {
+			if chunk.tpl != nil && chunk.tpl.raw > 1<<20 || chunk.tpl == nil && chunk.pages[len(chunk.pages)-1].start > 1<<20 {
 				return
+			}
+			if sel != nil && chunk.tpl != nil {
+				_, _ = chunk.Load(sel, memPages{b, false}, a)
 			}
 			if _, err := chunk.Load(nil, memPages{b, false}, a); err != nil {
 				return

@@ -20,6 +20,11 @@ type Chunk struct {
 	pages  []chunkPage
 	loaded int
 	words  []uint64
+
+	tpl  *Templates
+	all  bool     // all values of the templates are there
+	done []uint64 // rows that are
+	row  []uint32 // row to value; nil if they are the same
 }
 
 type chunkPage struct {
@@ -62,6 +67,8 @@ func Open(head []byte, kind Kind, n int, codec *encoding.Codec, a *Arena) (*Chun
 		err = c.readDict(&r, a)
 	case enc == chunkPlain && kind.VarWidth():
 		err = c.readPageTable(&r, len(head), a)
+	case enc == chunkTpl && kind.VarWidth():
+		c.tpl, err = openTemplates(&r, v.count, codec, a)
 	default:
 		err = encoding.ErrCorrupt
 	}
@@ -231,12 +238,18 @@ func (c *Chunk) readPageTable(r *encoding.Reader, headLen int, a *Arena) error {
 	return nil
 }
 
-// Paged reports whether there are pages to load.
-func (c *Chunk) Paged() bool { return len(c.pages) > 0 }
+// Paged reports whether there are values to load.
+func (c *Chunk) Paged() bool { return len(c.pages) > 0 || c.tpl != nil }
+
+// Templates returns the templates that the values are made from, nil if they are stored otherwise.
+func (c *Chunk) Templates() *Templates { return c.tpl }
 
 // Load makes the given rows (ascending; nil: all) readable, and returns the raw
 // bytes that it decoded.
 func (c *Chunk) Load(sel []uint32, src Pages, a *Arena) (int, error) {
+	if c.tpl != nil {
+		return c.loadTemplates(sel, a)
+	}
 	if c.loaded == len(c.pages) {
 		return 0, nil
 	}

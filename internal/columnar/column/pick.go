@@ -66,6 +66,8 @@ func (p *picker) pick(head []byte, kind Kind, n int, sel []uint32) (*Vector, err
 		err = p.fromDict(v, &r)
 	case enc == chunkPlain && kind.VarWidth():
 		err = p.fromPages(v, &r, len(head))
+	case enc == chunkTpl && kind.VarWidth():
+		err = p.fromTemplates(v, &r)
 	default:
 		err = encoding.ErrCorrupt
 	}
@@ -213,6 +215,23 @@ func (p *picker) fromPages(v *Vector, r *encoding.Reader, headLen int) error {
 	return nil
 }
 
+func (p *picker) fromTemplates(v *Vector, r *encoding.Reader) error {
+	t, err := openTemplates(r, p.count, p.codec, p.a)
+	if err != nil {
+		return err
+	}
+	g := p.gather(v)
+	for i, at := range p.idx {
+		if g.data, err = t.appendValue(g.data, int(at)); err != nil {
+			return err
+		}
+		g.end(p.rowOf(i))
+	}
+	p.decoded += len(g.data) + 12*p.count
+	g.fill(v)
+	return nil
+}
+
 // openPage is a page whose values can be told apart.
 type openPage struct {
 	offs  []uint64 // ends of the values; of one length: that alone
@@ -287,8 +306,13 @@ func (p *picker) gather(v *Vector) *gathered {
 }
 
 func (g *gathered) add(row int, value []byte) {
-	g.ids[row] = uint32(len(g.offs) - 1)
 	g.data = append(g.data, value...)
+	g.end(row)
+}
+
+// end makes what was appended to data the value of a row.
+func (g *gathered) end(row int) {
+	g.ids[row] = uint32(len(g.offs) - 1)
 	g.offs = append(g.offs, uint32(len(g.data)))
 }
 

@@ -131,14 +131,15 @@ type HashSet struct {
 	zero  bool
 }
 
-// Add adds a hash.
-func (s *HashSet) Add(h uint64) {
+// Add adds a hash, and reports whether it was not there.
+func (s *HashSet) Add(h uint64) bool {
 	if h == 0 {
-		if !s.zero {
-			s.zero = true
-			s.list = append(s.list, 0)
+		if s.zero {
+			return false
 		}
-		return
+		s.zero = true
+		s.list = append(s.list, 0)
+		return true
 	}
 	if 2*len(s.list) >= len(s.table) {
 		s.grow()
@@ -147,11 +148,11 @@ func (s *HashSet) Add(h uint64) {
 	for i := h & mask; ; i = (i + 1) & mask {
 		switch s.table[i] {
 		case h:
-			return
+			return false
 		case 0:
 			s.table[i] = h
 			s.list = append(s.list, h)
-			return
+			return true
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package encoding turns arrays of integers, floats and byte strings into the
-// bytes of a part and back, and holds the hash, the words and the Bloom filter
-// that parts are pruned with.
+// bytes of a part and back, and holds the hash, the words, the Bloom filter and
+// the gram filter that parts are pruned with.
 //
 // Decoders trust nothing: they return ErrCorrupt for any bytes that an encoder
 // did not make, and never allocate more than the caller's own counts justify.

@@ -207,8 +207,8 @@ func TestHashSet(t *testing.T) {
 		want := map[uint64]bool{}
 		for range rnd.IntN(3000) {
 			h := rnd.Uint64N(2000) * uint64(1+rnd.IntN(2)<<20)
+			require.Equal(t, !want[h], s.Add(h))
 			want[h] = true
-			s.Add(h)
 		}
 		require.Len(t, s.Hashes(), len(want))
 		for _, h := range s.Hashes() {
@@ -220,9 +220,9 @@ func TestHashSet(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	words := func(s string) []uint64 {
-		var out []uint64
-		WordHashes([]byte(s), func(h uint64) { out = append(out, h) })
-		return out
+		var set TextSet
+		set.AddWords([]byte(s))
+		return set.Words()
 	}
 	h := func(s string) uint64 { return HashWord([]byte(s)) }
 	require.Equal(t, []uint64{h("GET"), h("api"), h("v1_x"), h("200")}, words("GET /api/v1_x: 200."))
@@ -279,11 +279,11 @@ func BenchmarkUnpack(b *testing.B) {
 	}
 }
 
-func BenchmarkWordHashes(b *testing.B) {
+func BenchmarkTextSet(b *testing.B) {
 	text := bytes.Repeat([]byte("fetched order 123456 for customer 777 in 12 ms via node-3\n"), 1000)
 	b.SetBytes(int64(len(text)))
-	var sum uint64
+	var set TextSet
 	for b.Loop() {
-		WordHashes(text, func(h uint64) { sum += h })
+		set.AddText(text)
 	}
 }

@@ -112,33 +112,6 @@ func HashWord(word []byte) uint64 {
 	return hashWord(word)
 }
 
-// WordHashes calls add with the hash of each word of text.
-func WordHashes(text []byte, add func(uint64)) {
-	for i := 0; ; {
-		var multi uint8
-		for i < len(text) && wordByte[text[i]] == 0 {
-			i++
-		}
-		if i == len(text) {
-			return
-		}
-		start := i
-		for i < len(text) {
-			k := wordByte[text[i]]
-			if k == 0 {
-				break
-			}
-			multi |= k
-			i++
-		}
-		word := text[start:i]
-		if multi&2 != 0 {
-			word = foldWord(word)
-		}
-		add(hashWord(word))
-	}
-}
-
 // foldWord maps each rune to the least of those it folds to, so that the Kelvin
 // sign and k, or both cases of a Greek letter, hash alike.
 func foldWord(word []byte) []byte {

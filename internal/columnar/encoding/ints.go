@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 )
 
-// Integers, seen as 64-bit words that wrap around, are stored in one of three
+// Integers, seen as 64-bit words that wrap around, are stored in one of four
 // ways, whichever is smallest:
 //
 //	const: one value for all
 //	frame: (value - base) / divisor, in runs of 256 with a minimum and a width each
 //	delta: the same, of the differences between neighbors
+//	table: the distinct values, and which of them each is
 //
 // The divisor takes the zeros off times with a coarse resolution. Runs of
 // differences keep the sum of their numbers, so that a reader who wants few values adds up only
@@ -18,8 +19,11 @@ const (
 	intsConst = 0
 	intsFrame = 1
 	intsDelta = 2
+	intsTable = 3
 
 	runLen = 256
+	// Tables have so many values at most.
+	maxTable = 64
 )
 
 // AppendInts appends vals. Their number is the reader's to know.
@@ -48,10 +52,14 @@ func AppendInts(dst []byte, vals []uint64) []byte {
 	}
 	frame := newPlan(vals, uint64(minV), false)
 	delta := newPlan(vals, uint64(minD), true)
+	best := frame
 	if delta.size < frame.size {
-		return delta.append(dst, vals)
+		best = delta
 	}
-	return frame.append(dst, vals)
+	if t := newTable(vals); t != nil && t.size(len(vals)) < best.size {
+		return t.append(dst, vals)
+	}
+	return best.append(dst, vals)
 }
 
 // plan is a way to store vals, with its size.
@@ -225,6 +233,8 @@ func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
 			dst[i] = v
 		}
 		return r.B, r.Err()
+	case intsTable:
+		return decodeTable(dst, &r)
 	case intsFrame, intsDelta:
 	default:
 		return nil, ErrCorrupt

@@ -25,6 +25,8 @@ func PickInts(dst []uint64, src []byte, n int, idx []uint32) error {
 		return pickFrame(dst, &r, n, idx)
 	case intsDelta:
 		return pickDelta(dst, &r, n, idx)
+	case intsTable:
+		return pickTable(dst, &r, n, idx)
 	}
 	return ErrCorrupt
 }

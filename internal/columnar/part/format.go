@@ -12,7 +12,9 @@ var ErrCorrupt = errors.New("part: corrupt")
 const (
 	magicHead = "BELFPRT\x00"
 	magicTail = "\x00TRPFLEB"
-	version   = 2
+	version   = 3
+	// The oldest version that is read: without gram filters, templates and tables of integers.
+	oldestVersion = 2
 
 	headerLen  = 16
 	trailerLen = 20
@@ -27,6 +29,9 @@ const (
 	// MaxBlocks is the largest number of blocks in a part: a row's place in the
 	// ID index is two 16-bit numbers.
 	MaxBlocks = 1 << 16
+
+	// Set in a column's kind of filter if a gram filter follows.
+	filterGrams = 4
 
 	idPageEntries = 1024
 	// Hashes in the ID index keep their upper 40 bits; readers compare the values.
@@ -76,6 +81,7 @@ type BlockColumn struct {
 	Column    int // in the column dictionary
 	Off       int64
 	FilterLen int // the filter follows the chunk
+	GramsLen  int // the gram filter follows the filter; 0: there is none
 	column.ChunkMeta
 }
 

@@ -197,6 +197,8 @@ func FuzzDirectories(f *testing.F) {
 			for j := range b.Columns {
 				c := &b.Columns[j]
 				_, _ = r.MayContain(io, c, 12345)
+				lit, _ := encoding.NewLiteral("many")
+				_, _ = r.MayHold(io, c, &lit)
 				chunk, err := r.OpenColumn(io, b, c)
 				if err == nil && chunk.Paged() {
 					_, _ = chunk.Load(nil, r.Pages(io, c), io.Arena)

@@ -94,8 +94,8 @@ func (r *Reader) open() error {
 		return corrupt("footer checksum")
 	}
 	// Only now: a version that is not what was written says nothing.
-	if v := binary.LittleEndian.Uint32(t); v != version {
-		return fmt.Errorf("part: format version %d, this release reads %d", v, version)
+	if v := binary.LittleEndian.Uint32(t); v < oldestVersion || v > version {
+		return fmt.Errorf("part: format version %d, this release reads %d to %d", v, oldestVersion, version)
 	}
 	d := encoding.Reader{B: footer[:footerLen]}
 	r.Meta = Meta{Rows: d.Uvarint(), MinTime: d.Varint(), MaxTime: d.Varint(), Size: size, Blocks: d.Count(MaxBlocks)}
@@ -204,8 +204,12 @@ func (r *Reader) parseBlocks(d *encoding.Reader) {
 			c.HeadLen = d.Count(math.MaxInt32)
 			c.Len = c.HeadLen + d.Count(math.MaxInt32)
 			c.HeadCRC = d.Uint32()
-			if c.Filter = column.FilterKind(d.Byte()); c.Filter != column.NoFilter {
+			filter := d.Byte()
+			if c.Filter = column.FilterKind(filter &^ filterGrams); c.Filter != column.NoFilter {
 				c.FilterLen = d.Count(math.MaxInt32)
+			}
+			if filter&filterGrams != 0 {
+				c.GramsLen = d.Count(math.MaxInt32)
 			}
 			if d.Bad() || c.Column >= len(r.Columns) || c.Count == 0 {
 				d.Fail()
@@ -242,15 +246,14 @@ func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, 
 	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
 		return nil, corrupt("reference outside of the file")
 	}
-	var b []byte
-	if keep {
-		b = io.Arena.Bytes(n)
-	} else {
-		if cap(io.buf) < n {
-			io.buf = make([]byte, max(n, 64<<10))
+	if !keep {
+		b, err := r.bytes(io, off, n)
+		if err == nil && crc32.Checksum(b, encoding.Castagnoli) != crc {
+			err = corrupt("checksum")
 		}
-		b = io.buf[:n]
+		return b, err
 	}
+	b := io.Arena.Bytes(n)
 	if _, err := r.f.ReadAt(b, off); err != nil {
 		return nil, fmt.Errorf("part: read: %w", err)
 	}
@@ -365,20 +368,50 @@ func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
 	return r.probe(io, c.Off+int64(c.Len), c.FilterLen, hash)
 }
 
+// MayHold reports whether the column's filters may hold a text as a piece of a
+// value, in whatever case; true if it has no gram filter.
+func (r *Reader) MayHold(io *IO, c *BlockColumn, l *encoding.Literal) (bool, error) {
+	if c.GramsLen == 0 {
+		return true, nil
+	}
+	b, err := r.bytes(io, c.Off+int64(c.Len)+int64(c.FilterLen), c.GramsLen)
+	if err != nil {
+		return false, err
+	}
+	grams, err := encoding.OpenGrams(b)
+	if err != nil {
+		return false, corrupt("gram filter")
+	}
+	// The filter is read into the buffer that the grams are in: these are asked first.
+	return grams.MayContain(l, func(hash uint64) (bool, error) { return r.MayContain(io, c, hash) })
+}
+
+// bytes reads into the IO's buffer.
+func (r *Reader) bytes(io *IO, off int64, n int) ([]byte, error) {
+	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
+		return nil, corrupt("reference outside of the file")
+	}
+	if cap(io.buf) < n {
+		io.buf = make([]byte, max(n, 64<<10))
+	}
+	b := io.buf[:n]
+	if _, err := r.f.ReadAt(b, off); err != nil {
+		return nil, fmt.Errorf("part: read: %w", err)
+	}
+	io.BytesRead += int64(n)
+	return b, nil
+}
+
 // probe asks a filter in the file, by reading the page that knows.
 func (r *Reader) probe(io *IO, base int64, size int, hash uint64) (bool, error) {
 	off, n := encoding.BloomPageOf(hash, size)
-	if n == 0 || base < 0 || base > r.Meta.Size-int64(off)-int64(n) {
+	if n == 0 {
 		return false, corrupt("filter")
 	}
-	if cap(io.buf) < n {
-		io.buf = make([]byte, 64<<10)
+	page, err := r.bytes(io, base+int64(off), n)
+	if err != nil {
+		return false, err
 	}
-	page := io.buf[:n]
-	if _, err := r.f.ReadAt(page, base+int64(off)); err != nil {
-		return false, fmt.Errorf("part: read: %w", err)
-	}
-	io.BytesRead += int64(n)
 	if encoding.CheckBloomPage(page) != nil {
 		return false, corrupt("filter checksum")
 	}

@@ -161,6 +161,10 @@ func (w *Writer) writeColumn(b *Block, c Values, n int) error {
 		w.buf, bc.Filter = w.enc.AppendFilter(w.buf, c.Builder, column.WordFilter)
 	}
 	bc.FilterLen = len(w.buf) - at
+	if bc.Filter == column.WordFilter && def.Flags&FlagOverflow == 0 {
+		w.buf = w.enc.AppendGrams(w.buf)
+		bc.GramsLen = len(w.buf) - at - bc.FilterLen
+	}
 	b.Columns = append(b.Columns, bc)
 	if len(w.buf) >= writeSize {
 		if err := w.flush(); err != nil {
@@ -298,9 +302,16 @@ func (w *Writer) appendBlocks(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, uint64(c.HeadLen))
 			dst = binary.AppendUvarint(dst, uint64(c.Len-c.HeadLen))
 			dst = binary.LittleEndian.AppendUint32(dst, c.HeadCRC)
-			dst = append(dst, byte(c.Filter))
+			filter := byte(c.Filter)
+			if c.GramsLen > 0 {
+				filter |= filterGrams
+			}
+			dst = append(dst, filter)
 			if c.Filter != column.NoFilter {
 				dst = binary.AppendUvarint(dst, uint64(c.FilterLen))
+			}
+			if c.GramsLen > 0 {
+				dst = binary.AppendUvarint(dst, uint64(c.GramsLen))
 			}
 			if !w.columns[c.Column].Kind.VarWidth() {
 				if !c.Bounded {

@@ -1,0 +1,480 @@
+package column
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"belfry/internal/columnar/encoding"
+)
+
+// Text that programs print comes from few templates: constant text with numbers
+// and names in it. A chunk of templates stores each of these once, a template
+// number per value, the numbers of each place as integers, and what else varies
+// as text (after the idea of CLP: Rodrigues, Luo, Yuan: "CLP: Efficient and
+// Scalable Search on Compressed Text Logs"). It is smaller than compressed text,
+// and what a search looks for is mostly decided on the templates.
+//
+// A slot is written as one of two bytes that UTF-8 does not have.
+const (
+	numberSlot = 0xfe // 1 to maxDigits digits
+	textSlot   = 0xff // letters and digits mixed, or many digits; in the template of nothing else: any text
+
+	maxDigits    = 18
+	maxTemplates = 1 << 12
+	// Values of rarer templates are stored as one text slot.
+	minTemplateUses = 8
+	// A sample tells whether there are templates at all.
+	templateSample = 2048
+
+	// How a slot's numbers are written.
+	formPlain  = 0 // without leading zeros
+	formFixed  = 1 // all in as many digits
+	formWidths = 2 // each in a number of digits of its own
+)
+
+// restTemplate is the template of values that have none of their own.
+const restTemplate = "\xff"
+
+// Classes of bytes.
+const (
+	byteOther = iota
+	byteLetter
+	byteDigit
+	byteSlot
+)
+
+//nolint:gochecknoglobals // a constant
+var byteClass = func() (t [256]uint8) {
+	for i := range t {
+		switch c := byte(i); {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+			t[i] = byteLetter
+		case '0' <= c && c <= '9':
+			t[i] = byteDigit
+		case c == numberSlot || c == textSlot:
+			t[i] = byteSlot
+		}
+	}
+	return t
+}()
+
+// templater splits values into templates and slots. It keeps scratch memory.
+type templater struct {
+	list  Builder  // the templates
+	uses  []uint32 // of each
+	slots [][2]int // number and text slots of each
+	table []uint32
+	ids   []uint32 // template of each value
+
+	// Of all values, in order.
+	numbers []uint64
+	widths  []uint8
+	places  []span // of all slots
+
+	key    []byte // scratch: the value's template
+	spare  []span
+	sorted []uint64 // the numbers by template and place
+	digits []uint8  // their widths
+}
+
+// span is a slot's place in the builder's data.
+type span struct {
+	start, end uint32
+	number     bool
+}
+
+// split fills the templater from b's values, and reports whether templates are
+// worth while.
+func (t *templater) split(b *Builder) bool {
+	t.list.Reset()
+	t.list.Kind = String
+	t.uses, t.slots, t.ids = t.uses[:0], t.slots[:0], t.ids[:0]
+	t.numbers, t.widths, t.places = t.numbers[:0], t.widths[:0], t.places[:0]
+	if t.table == nil {
+		t.table = make([]uint32, 4*maxTemplates)
+	}
+	clear(t.table)
+	for i := range b.count {
+		if !t.splitValue(b.data, b.offs[i], b.offs[i+1]) {
+			return false
+		}
+		if i+1 == templateSample && t.list.count > templateSample/4 {
+			return false
+		}
+	}
+	return t.worth(b)
+}
+
+// worth reports whether most of the text has a template, and moves the rest.
+func (t *templater) worth(b *Builder) bool {
+	rare := 0
+	for i, id := range t.ids {
+		if t.uses[id] < minTemplateUses {
+			rare += int(b.offs[i+1] - b.offs[i])
+		}
+	}
+	return 2*rare <= len(b.data)
+}
+
+// splitValue adds a value; false if it cannot be.
+func (t *templater) splitValue(data []byte, start, end uint32) bool {
+	key := t.key[:0]
+	numbers, texts := len(t.numbers), 0
+	first := len(t.places)
+	lit := start
+	slot := func(from, to uint32, number bool) {
+		key = append(key, data[lit:from]...)
+		if number {
+			key = append(key, numberSlot)
+			t.numbers = append(t.numbers, parseDigits(data[from:to]))
+			t.widths = append(t.widths, uint8(to-from))
+		} else {
+			key = append(key, textSlot)
+			texts++
+		}
+		t.places = append(t.places, span{from, to, number})
+		lit = to
+	}
+	for i := start; i < end; {
+		switch byteClass[data[i]] {
+		case byteOther:
+			i++
+			continue
+		case byteSlot:
+			return false
+		}
+		from := i
+		i = skipClass(data, i, end, byteClass[data[i]])
+		mid := i
+		if i < end {
+			if c := byteClass[data[i]]; c == byteLetter || c == byteDigit {
+				i = skipClass(data, i, end, c)
+			}
+		}
+		// The slot of a word is its digits; all of it if it has more than one run of them, or a long one.
+		mixed := i-mid > maxDigits || mid-from > maxDigits && byteClass[data[from]] == byteDigit
+		for i < end && (byteClass[data[i]] == byteLetter || byteClass[data[i]] == byteDigit) {
+			mixed = true
+			i++
+		}
+		switch {
+		case mixed:
+			slot(from, i, false)
+		case byteClass[data[from]] == byteDigit:
+			slot(from, mid, true)
+		case mid < i:
+			slot(mid, i, true)
+		}
+	}
+	key = append(key, data[lit:end]...)
+	t.key = key
+	id, ok := t.intern(key, len(t.numbers)-numbers, texts)
+	if !ok {
+		t.numbers, t.widths = t.numbers[:numbers], t.widths[:numbers]
+		t.places = append(t.places[:first], span{start, end, false})
+		id, _ = t.intern([]byte(restTemplate), 0, 1)
+	}
+	t.ids = append(t.ids, id)
+	t.uses[id]++
+	return true
+}
+
+func skipClass(data []byte, i, end uint32, class uint8) uint32 {
+	for i < end && byteClass[data[i]] == class {
+		i++
+	}
+	return i
+}
+
+func parseDigits(b []byte) uint64 {
+	n := uint64(0)
+	for _, c := range b {
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
+// intern returns the number of a template; false if there are too many.
+func (t *templater) intern(key []byte, numbers, texts int) (uint32, bool) {
+	mask := uint64(len(t.table) - 1)
+	for p := encoding.HashValue(key) & mask; ; p = (p + 1) & mask {
+		id := t.table[p]
+		if id == 0 {
+			if t.list.count >= maxTemplates && string(key) != restTemplate {
+				return 0, false
+			}
+			t.list.AppendBytes(uint32(t.list.count), key)
+			t.uses = append(t.uses, 0)
+			t.slots = append(t.slots, [2]int{numbers, texts})
+			t.table[p] = uint32(t.list.count)
+			return uint32(t.list.count - 1), true
+		}
+		if id--; string(key) == string(t.list.data[t.list.offs[id]:t.list.offs[id+1]]) {
+			return id, true
+		}
+	}
+}
+
+// template returns the text of a template.
+func (t *templater) template(id uint32) []byte { return t.list.data[t.list.offs[id]:t.list.offs[id+1]] }
+
+// prune gives values of rare templates to the template of the rest, and leaves
+// out templates without uses.
+func (t *templater) prune(b *Builder) {
+	rest, _ := t.intern([]byte(restTemplate), 0, 1)
+	numbers, places := 0, 0
+	keptNumbers, keptPlaces := t.numbers[:0], t.spare[:0]
+	for i, id := range t.ids {
+		n, all := t.slots[id][0], t.slots[id][0]+t.slots[id][1]
+		if t.uses[id] < minTemplateUses {
+			t.ids[i] = rest
+			keptPlaces = append(keptPlaces, span{b.offs[i], b.offs[i+1], false})
+		} else {
+			copy(t.widths[len(keptNumbers):], t.widths[numbers:numbers+n])
+			keptNumbers = append(keptNumbers, t.numbers[numbers:numbers+n]...)
+			keptPlaces = append(keptPlaces, t.places[places:places+all]...)
+		}
+		numbers, places = numbers+n, places+all
+	}
+	t.numbers, t.widths = keptNumbers, t.widths[:len(keptNumbers)]
+	t.places, t.spare = keptPlaces, t.places
+	// Renumber.
+	clear(t.uses)
+	for _, id := range t.ids {
+		t.uses[id]++
+	}
+	number := make([]uint32, t.list.count)
+	kept := Builder{Kind: String}
+	uses, slots := t.uses[:0], t.slots[:0]
+	for id := range number {
+		if t.uses[id] == 0 {
+			continue
+		}
+		number[id] = uint32(kept.count)
+		kept.AppendBytes(uint32(kept.count), t.template(uint32(id)))
+		uses, slots = append(uses, t.uses[id]), append(slots, t.slots[id])
+	}
+	t.list, t.uses, t.slots = kept, uses, slots
+	for i, id := range t.ids {
+		t.ids[i] = number[id]
+	}
+}
+
+// appendTemplates appends the values of b, which have been split.
+func (e *Encoder) appendTemplates(dst []byte, b *Builder, level encoding.Level) []byte {
+	t := e.tpl
+	t.prune(b)
+	dst = binary.AppendUvarint(dst, uint64(len(b.data)))
+	dst = binary.AppendUvarint(dst, uint64(t.list.count))
+	dst = e.appendInline(dst, &t.list, level)
+	dst = encoding.AppendIDs(dst, t.ids, t.list.count)
+	dst = e.appendNumbers(dst)
+	texts := Builder{Kind: b.Kind}
+	for _, p := range t.places {
+		if !p.number {
+			texts.AppendBytes(uint32(texts.count), b.data[p.start:p.end])
+		}
+	}
+	return e.appendInline(dst, &texts, level)
+}
+
+// appendInline appends values as pages inside the head.
+func (e *Encoder) appendInline(dst []byte, b *Builder, level encoding.Level) []byte {
+	b.eachPage(dictPageBytes, func(from, to int) {
+		e.page = e.appendPage(e.page[:0], b, from, to, level)
+		dst = binary.AppendUvarint(dst, uint64(to-from))
+		dst = encoding.AppendBytes(dst, e.page)
+	})
+	return dst
+}
+
+// appendNumbers appends the number slots, template by template, place by place.
+func (e *Encoder) appendNumbers(dst []byte) []byte {
+	t := e.tpl
+	// Where each place's values begin in one array of all.
+	base := make([]int, len(t.uses))
+	sum := 0
+	for id, n := range t.uses {
+		base[id] = sum
+		sum += int(n) * t.slots[id][0]
+	}
+	if cap(t.sorted) < sum {
+		t.sorted, t.digits = make([]uint64, sum), make([]uint8, sum)
+	}
+	sorted, widths := t.sorted[:sum], t.digits[:sum]
+	rank := make([]int, len(t.uses))
+	at := 0
+	for _, id := range t.ids {
+		for s := range t.slots[id][0] {
+			to := base[id] + s*int(t.uses[id]) + rank[id]
+			sorted[to], widths[to] = t.numbers[at], t.widths[at]
+			at++
+		}
+		rank[id]++
+	}
+	for id, n := range t.uses {
+		e.page = e.page[:0]
+		for s := range t.slots[id][0] {
+			from := base[id] + s*int(n)
+			e.page = e.appendSlot(e.page, sorted[from:from+int(n)], widths[from:from+int(n)])
+		}
+		dst = encoding.AppendBytes(dst, e.page)
+	}
+	return dst
+}
+
+func (e *Encoder) appendSlot(dst []byte, numbers []uint64, widths []uint8) []byte {
+	form := byte(formPlain)
+	for i, w := range widths {
+		if int(w) != decimalLen(numbers[i]) {
+			form = formFixed
+			break
+		}
+	}
+	if form == formFixed {
+		for _, w := range widths {
+			if w != widths[0] {
+				form = formWidths
+				break
+			}
+		}
+	}
+	dst = append(dst, form)
+	switch form {
+	case formFixed:
+		dst = append(dst, widths[0])
+	case formWidths:
+		e.words = e.words[:0]
+		for _, w := range widths {
+			e.words = append(e.words, uint64(w))
+		}
+		dst = encoding.AppendInts(dst, e.words)
+	}
+	return encoding.AppendInts(dst, numbers)
+}
+
+// decimalLen returns the number of digits of n.
+func decimalLen(n uint64) int {
+	size := bits.Len64(n|1) * 1233 >> 12 // times log10(2)
+	if size < len(powersOf10) && n >= powersOf10[size] {
+		size++
+	}
+	return size
+}
+
+//nolint:gochecknoglobals // a constant
+var powersOf10 = func() (t [20]uint64) {
+	t[0] = 1
+	for i := 1; i < len(t); i++ {
+		t[i] = 10 * t[i-1]
+	}
+	return t
+}()
+
+// collect adds what a filter of the split values holds: the templates once, and
+// of each value what its slots touch.
+func (t *templater) collect(b *Builder, set *encoding.TextSet) {
+	plain := make([]bool, t.list.count)
+	classes := make([]uint8, t.list.count) // of widths of numbers: bit 1, 2 and 3 (or more)
+	at := 0
+	for _, id := range t.ids {
+		for range t.slots[id][0] {
+			classes[id] |= 1 << min(t.widths[at], 3)
+			at++
+		}
+	}
+	for id := range t.list.count {
+		text := t.template(uint32(id))
+		if plain[id] = isPlain(text); plain[id] {
+			t.collectTemplate(text, classes[id], set)
+		}
+	}
+	at = 0
+	for i, id := range t.ids {
+		slots := t.places[at : at+t.slots[id][0]+t.slots[id][1]]
+		at += len(slots)
+		value := b.data[b.offs[i]:b.offs[i+1]]
+		if !plain[id] || len(slots) == 1 && len(value) == int(slots[0].end-slots[0].start) && !slots[0].number {
+			set.AddText(value)
+			continue
+		}
+		collectSlots(value, b.offs[i], slots, set)
+	}
+}
+
+// collectSlots adds the words that touch a value's slots, and the grams that touch slots of text.
+func collectSlots(value []byte, base uint32, slots []span, set *encoding.TextSet) {
+	done := 0
+	for _, s := range slots {
+		start, end := int(s.start-base), int(s.end-base)
+		if !s.number {
+			set.AddGrams(value[max(start-2, 0):min(end+2, len(value))])
+		}
+		if start < done {
+			continue // in the word before
+		}
+		for start > 0 && encoding.IsWordByte(value[start-1]) {
+			start--
+		}
+		for end < len(value) && encoding.IsWordByte(value[end]) {
+			end++
+		}
+		set.AddWord(value[start:end])
+		done = end
+	}
+}
+
+// collectTemplate adds the words of a template that touch no slot, and its grams
+// with numbers of each class of widths that occur: for grams, all digits are alike.
+func (t *templater) collectTemplate(text []byte, classes uint8, set *encoding.TextSet) {
+	for i := 0; ; {
+		start, end := encoding.NextWord(text, i) // slots count as bytes of words
+		if start == len(text) {
+			break
+		}
+		if isPlainWord(text[start:end]) {
+			set.AddWord(text[start:end])
+		}
+		i = end
+	}
+	for class := 1; class <= 3; class++ {
+		if classes != 0 && classes>>class&1 == 0 {
+			continue
+		}
+		t.key = t.key[:0]
+		for _, c := range text {
+			switch c {
+			case numberSlot:
+				t.key = append(t.key, "000"[:class]...)
+			case textSlot:
+				set.AddGrams(t.key)
+				t.key = t.key[:0]
+			default:
+				t.key = append(t.key, c)
+			}
+		}
+		set.AddGrams(t.key)
+		if classes == 0 {
+			break
+		}
+	}
+}
+
+// isPlain reports whether a template is ASCII but for its slots.
+func isPlain(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x80 && c != numberSlot && c != textSlot {
+			return false
+		}
+	}
+	return true
+}
+
+func isPlainWord(word []byte) bool {
+	for _, c := range word {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

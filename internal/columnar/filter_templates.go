@@ -1,0 +1,67 @@
+package columnar
+
+import (
+	"math/bits"
+
+	"belfry/internal/columnar/column"
+)
+
+// byTemplates decides what it can of the rows of in by the templates that a column's values
+// are made from: it adds rows to out, and returns those that remain to be looked at.
+func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, error) {
+	c := &e.view.cols[slot]
+	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 {
+		return in, nil
+	}
+	tpl, err := e.view.templates(slot)
+	if err != nil || tpl == nil {
+		return in, err
+	}
+	verdicts := e.view.io.Arena.Bytes(tpl.Len())
+	for id := range verdicts {
+		verdicts[id] = byte(l.onTemplate(tpl, id))
+	}
+	a := e.view.io.Arena
+	rest := bitmap(a.ZeroWords(len(in)))
+	present := c.vec.Present()
+	value := 0
+	for w, word := range in {
+		have := ^uint64(0)
+		if present != nil {
+			have = present[w]
+		}
+		for bit := word & have; bit != 0; bit &= bit - 1 {
+			low := bit & -bit
+			switch column.Match(verdicts[tpl.Of(value+bits.OnesCount64(have&(low-1)))]) {
+			case column.Always:
+				out[w] |= low
+			case column.Maybe:
+				rest[w] |= low
+			}
+		}
+		value += bits.OnesCount64(have)
+	}
+	return rest, nil
+}
+
+// onTemplate decides the condition for all values made from a template.
+func (l *leaf) onTemplate(tpl *column.Templates, id int) column.Match {
+	all := column.Always
+	for _, lits := range l.require {
+		any := column.Never
+		for i := range lits {
+			m := column.Maybe
+			if lits[i].ascii || !lits[i].fold {
+				m = tpl.Find(id, lits[i].text, lits[i].fold)
+			}
+			any = max(any, m)
+		}
+		if all = min(all, any); all == column.Never {
+			return column.Never
+		}
+	}
+	if !l.exact {
+		return column.Maybe
+	}
+	return all
+}
