@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "check", Short: "Check files without running anything"}
-	cmd.AddCommand(checkConfigCommand(), checkRulesCommand(), checkRouteCommand())
+	cmd.AddCommand(checkConfigCommand(), checkRulesCommand(), checkAlertmanagerCommand(), checkOnCallCommand(), checkRouteCommand())
 	return cmd
 }
 
@@ -49,6 +50,48 @@ func checkRulesCommand() *cobra.Command {
 				return fmt.Errorf("rule files have faults:\n%w", err)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d rule file(s) valid\n", len(args))
+			return err
+		},
+	}
+}
+
+func checkAlertmanagerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "alertmanager FILE...",
+		Short: "Check configurations of Alertmanager: routes, receivers, templates",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var errs []error
+			for _, path := range args {
+				if err := app.CheckAlertmanager(path); err != nil {
+					errs = append(errs, fmt.Errorf("%s has faults:\n%w", path, err))
+				}
+			}
+			if err := errors.Join(errs...); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d configuration(s) valid\n", len(args))
+			return err
+		},
+	}
+}
+
+func checkOnCallCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "oncall [FILE]",
+		Short: "Check people, schedules, escalation policies and ways to reach people in a configuration",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := app.DefaultConfigFile
+			if len(args) > 0 {
+				path = args[0]
+			}
+			cfg, err := app.CheckOnCall(path)
+			if err != nil {
+				return fmt.Errorf("%s has faults:\n%w", path, err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %d people, %d schedules, %d policies\n",
+				path, len(cfg.OnCall.People), len(cfg.OnCall.Schedules), len(cfg.Escalation.Policies))
 			return err
 		},
 	}

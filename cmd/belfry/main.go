@@ -37,6 +37,6 @@ func rootCommand() *cobra.Command {
 		RunE:          serve.RunE,
 	}
 	root.Flags().AddFlagSet(serve.Flags())
-	root.AddCommand(serve, demoCommand(), checkCommand(), queryCommand(), benchCommand(), versionCommand())
+	root.AddCommand(serve, demoCommand(), checkCommand(), testCommand(), queryCommand(), benchCommand(), versionCommand())
 	return root
 }

@@ -147,6 +147,9 @@ func (c *Config) checkCollector() error {
 	return collector.Validate(context.Background(), section)
 }
 
+// Routes is the alertmanager section, as Alertmanager reads it.
+func (c *Config) Routes() *amconfig.Config { return c.alertmanager }
+
 // collectorMap returns the collector section as the Collector's code wants it.
 func (c *Config) collectorMap() (map[string]any, error) {
 	if c.Collector.IsZero() {

@@ -21,21 +21,18 @@ const traceRuleWindow = time.Minute
 
 // languages are what rules may be written in, over the stores.
 func (s *stores) languages() map[rules.Type]rules.Language {
-	return map[rules.Type]rules.Language{
-		rules.Metrics: rules.PromQL(query.NewParser(), s.ruleEngine, s.metrics),
-		rules.Logs:    logLanguage{s.logql},
-		rules.Traces:  traceLanguage{s.traceql},
-	}
+	return Languages(rules.PromQL(query.NewParser(), s.ruleEngine, s.metrics), s.logql, s.traceql)
+}
+
+// Languages are what rules may be written in.
+func Languages(metrics rules.Language, logs *logql.Engine, traces *traceql.Engine) map[rules.Type]rules.Language {
+	return map[rules.Type]rules.Language{rules.Metrics: metrics, rules.Logs: logLanguage{logs}, rules.Traces: traceLanguage{traces}}
 }
 
 // checkLanguages are the same languages where there is no store to ask: for
 // checking rule files.
 func checkLanguages() map[rules.Type]rules.Language {
-	return map[rules.Type]rules.Language{
-		rules.Metrics: rules.PromQL(query.NewParser(), nil, nil),
-		rules.Logs:    logLanguage{},
-		rules.Traces:  traceLanguage{},
-	}
+	return Languages(rules.PromQL(query.NewParser(), nil, nil), nil, nil)
 }
 
 type logLanguage struct{ engine *logql.Engine }
