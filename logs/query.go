@@ -32,10 +32,11 @@ type Querier interface {
 	FieldValues(ctx context.Context, q Query, name string, limit int) ([]ValueCount, Stats, error)
 }
 
-// Store is both sides of a logs store.
+// Store is all sides of a logs store.
 type Store interface {
 	Appender
 	Querier
+	Deleter
 }
 
 // Query says which entries of a tenant are wanted: those in [From, To) whose

@@ -19,12 +19,15 @@ type Options struct {
 	Store  logs.Store
 	Limits logql.Limits
 
-	QueryTimeout time.Duration    // 1 min
-	MaxPushBytes int64            // of a push, uncompressed; 32 MiB
-	MaxTails     int              // at once; 64
-	Version      string           // of ours, in buildinfo
-	Logger       *slog.Logger     // default: discard
-	Now          func() time.Time // default: time.Now
+	QueryTimeout time.Duration // 1 min
+	MaxPushBytes int64         // of a push, uncompressed; 32 MiB
+	MaxTails     int           // at once; 64
+	Version      string        // of ours, in buildinfo
+	CancelWindow time.Duration // of deletions whose request names none
+	// Audit records an action before it is done; an error forbids it. nil: nothing is recorded.
+	Audit  func(r *http.Request, action, target string, detail map[string]string) error
+	Logger *slog.Logger     // default: discard
+	Now    func() time.Time // default: time.Now
 }
 
 // API is Loki's HTTP API.
@@ -44,6 +47,9 @@ func New(o Options) *API {
 	}
 	if o.MaxTails == 0 {
 		o.MaxTails = 64
+	}
+	if o.Audit == nil {
+		o.Audit = func(*http.Request, string, string, map[string]string) error { return nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -85,6 +91,11 @@ func (a *API) Handler() http.Handler {
 	read("patterns", a.patterns)
 	read("drilldown-limits", a.drilldownLimits)
 	read("status/buildinfo", a.buildInfo)
+	for method, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST": a.requestDeletion, "PUT": a.requestDeletion, "GET": a.listDeletions, "DELETE": a.cancelDeletion,
+	} {
+		mux.Handle(method+" /loki/api/v1/delete", a.query(h))
+	}
 	mux.HandleFunc("GET /loki/api/v1/tail", a.tail)
 	push := http.HandlerFunc(a.push)
 	mux.Handle("POST /loki/api/v1/push", push)

@@ -5,10 +5,8 @@ import (
 	"strings"
 
 	"belfry/logs"
-	"belfry/logs/logql/extract"
+	"belfry/logs/logql/pushdown"
 	"belfry/logs/logql/syntax"
-
-	"github.com/grafana/regexp"
 )
 
 // plan is a log expression divided between store and pipeline.
@@ -55,7 +53,7 @@ func (p *plan) pushDown(stages []syntax.Stage) {
 		switch s := s.(type) {
 		case *syntax.LineFilter:
 			if !lineChanged {
-				f, exact := lineFilterOf(s)
+				f, exact := pushdown.Line(s)
 				p.filter = logs.All(p.filter, f)
 				if exact {
 					continue
@@ -99,67 +97,9 @@ func dropsOnlyErrors(s *syntax.Drop) bool {
 	return true
 }
 
-// lineFilterOf returns a filter that holds for every line that passes s, and
-// whether it holds for no other.
-func lineFilterOf(s *syntax.LineFilter) (f logs.Filter, exact bool) {
-	var any logs.Or
-	for _, t := range s.Terms {
-		switch {
-		case t.IP:
-			return nil, false
-		case s.Op == "|>" || s.Op == "!>":
-			return patternHint(s), false
-		case t.Re != nil:
-			any = append(any, regexpFilter(t.Re))
-		case t.Text == "":
-			any = append(any, logs.And{})
-		default:
-			any = append(any, logs.LineContains{Text: t.Text})
-		}
-	}
-	f = any
-	if len(any) == 1 {
-		f = any[0]
-	}
-	if s.Op[0] == '!' {
-		f = logs.Not{Of: f}
-	}
-	return f, true
-}
-
-func patternHint(s *syntax.LineFilter) logs.Filter {
-	if s.Op != "|>" || len(s.Terms) != 1 {
-		return nil
-	}
-	pat, err := extract.ParseLinePattern(s.Terms[0].Text)
-	if err != nil {
-		return nil
-	}
-	var all logs.And
-	for _, lit := range pat.Literals() {
-		all = append(all, logs.LineContains{Text: lit})
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return all
-}
-
-// regexpFilter is the expression, or the text that it stands for.
-func regexpFilter(re *regexp.Regexp) logs.Filter {
-	text, fold := strings.CutPrefix(re.String(), "(?i)")
-	if regexp.QuoteMeta(text) == text {
-		if text == "" {
-			return logs.And{}
-		}
-		return logs.LineContains{Text: text, Fold: fold}
-	}
-	return logs.LineMatches{Re: re}
-}
-
 // pushCondition pushes what it can of a condition and returns the rest.
 func (p *plan) pushCondition(c syntax.Condition, canFail bool) syntax.Condition {
-	if f, ok := conditionFilter(c, canFail); ok {
+	if f, ok := pushdown.Condition(c, canFail); ok {
 		p.filter = logs.All(p.filter, f)
 		return nil
 	}
@@ -177,35 +117,6 @@ func (p *plan) pushCondition(c syntax.Condition, canFail bool) syntax.Condition 
 		return l
 	}
 	return &syntax.AndCond{L: l, R: r}
-}
-
-func conditionFilter(c syntax.Condition, canFail bool) (logs.Filter, bool) {
-	switch c := c.(type) {
-	case *syntax.StringCond:
-		name := c.Matcher.Name
-		if name == errorLabel || name == errorDetailsLabel {
-			switch {
-			case canFail:
-				return nil, false
-			case c.Matcher.Matches(""):
-				return logs.And{}, true
-			}
-			return logs.Or{}, true
-		}
-		if strings.HasSuffix(name, logs.ExtractedSuffix) {
-			return nil, false
-		}
-		return logs.FieldMatches{Matcher: c.Matcher}, true
-	case *syntax.AndCond:
-		l, ok1 := conditionFilter(c.L, canFail)
-		r, ok2 := conditionFilter(c.R, canFail)
-		return logs.And{l, r}, ok1 && ok2
-	case *syntax.OrCond:
-		l, ok1 := conditionFilter(c.L, canFail)
-		r, ok2 := conditionFilter(c.R, canFail)
-		return logs.Or{l, r}, ok1 && ok2
-	}
-	return nil, false
 }
 
 // addNeeds adds the labels that the rest looks at, or gives up and needs all.

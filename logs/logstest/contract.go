@@ -39,6 +39,8 @@ func Contract(t *testing.T, newStore func(t *testing.T) logs.Store) {
 		{"Lists", testLists},
 		{"Tenants", testTenants},
 		{"Cancel", testCancel},
+		{"Deletion", testDeletion},
+		{"CanceledDeletion", testCanceledDeletion},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, newStore(t)) })
 	}

@@ -31,9 +31,10 @@ type Store struct {
 }
 
 type tenantData struct {
-	streams map[logs.StreamID]*logs.Stream
-	entries []logs.Entry // by arrival
-	types   map[string]logs.FieldType
+	streams   map[logs.StreamID]*logs.Stream
+	entries   []logs.Entry // by arrival
+	types     map[string]logs.FieldType
+	deletions []*deletion // by ID
 }
 
 var _ logs.Store = (*Store)(nil)

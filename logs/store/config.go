@@ -14,6 +14,7 @@ import (
 // Config is what users configure of the logs store.
 type Config struct {
 	Retention RetentionConfig `yaml:"retention"`
+	Deletion  DeletionConfig  `yaml:"deletion"`
 	// Durability is "write" (an acknowledged record survives the death of the
 	// process, and reaches the disk within SyncInterval) or "fsync" (it is on the disk).
 	Durability   string         `yaml:"durability"`
@@ -26,6 +27,15 @@ type Config struct {
 type RetentionConfig struct {
 	Time model.Duration  `yaml:"time"`
 	Size config.ByteSize `yaml:"size"` // of all tenants together
+	// Rules have times of their own; the first that a record meets counts, Time
+	// for those that meet none.
+	Rules []RuleConfig `yaml:"rules"`
+}
+
+// DeletionConfig is about deletions that people ask for.
+type DeletionConfig struct {
+	// CancelWindow is how long the records of a deletion are only hidden, so that it can be canceled.
+	CancelWindow model.Duration `yaml:"cancel_window"`
 }
 
 // FlushConfig says when records go from memory to files.
@@ -52,6 +62,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		Retention:    RetentionConfig{Time: model.Duration(30 * 24 * time.Hour)},
+		Deletion:     DeletionConfig{CancelWindow: model.Duration(15 * time.Minute)},
 		Durability:   DurabilityWrite,
 		SyncInterval: model.Duration(time.Second),
 		Flush:        FlushConfig{Size: 64 << 20, Age: model.Duration(time.Minute)},
@@ -67,7 +78,8 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %s", field, problem))
 		}
 	}
-	check(c.Retention.Time >= 0, "retention.time", "must not be negative")
+	c.Retention.validate(check)
+	check(c.Deletion.CancelWindow >= 0, "deletion.cancel_window", "must not be negative")
 	check(c.Durability == DurabilityWrite || c.Durability == DurabilityFsync, "durability", "must be write or fsync")
 	check(c.SyncInterval > 0, "sync_interval", "must be positive")
 	check(c.Flush.Size >= 1<<20, "flush.size", "must be at least 1MiB")
@@ -88,7 +100,6 @@ func (c *Config) engine(o Options) columnar.Options {
 		Dir: o.Dir, FS: o.FS, Signal: "logs", Columns: fixedColumns(),
 		FlushBytes: int(c.Flush.Size), FlushAge: time.Duration(c.Flush.Age),
 		Durability: d, SyncInterval: time.Duration(c.SyncInterval),
-		Retention:        columnar.Retention{MaxAge: time.Duration(c.Retention.Time), MaxBytes: uint64(c.Retention.Size)},
 		QueryConcurrency: c.Limits.QueryConcurrency,
 		Logger:           o.Logger, Registerer: o.Registerer, Now: o.Now,
 	}

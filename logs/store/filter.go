@@ -20,16 +20,20 @@ type names struct {
 	from, to int64
 	loaded   bool
 	columns  map[string][]columnar.Ref // by label name, in order of precedence
-	cache    map[string][]columnar.Ref
+	// guess takes the place of all that, where no store can be asked.
+	guess func(name string) []columnar.Ref
 }
 
 func (s *Store) names(q *logs.Query) *names {
-	return &names{store: s, tenant: q.Tenant, from: q.From, to: q.To, cache: map[string][]columnar.Ref{}}
+	return &names{store: s, tenant: q.Tenant, from: q.From, to: q.To}
 }
 
 // refs returns what holds the metadata of a name, in order of precedence. Only
 // a '_' may stand for another character: other names are themselves.
 func (n *names) refs(ctx context.Context, name string) ([]columnar.Ref, error) {
+	if n.guess != nil {
+		return n.guess(name), nil
+	}
 	if !strings.Contains(name, "_") {
 		refs := []columnar.Ref{columnar.RowRef(name), columnar.StreamRef(prefixResource + name), columnar.StreamRef(prefixScope + name)}
 		if name == logs.FieldFlags {
@@ -150,10 +154,8 @@ func regexpMatches(ref columnar.Ref, m *logs.Matcher) columnar.Filter {
 		}
 		return columnar.In{Ref: ref, Values: values, AsText: true}
 	}
-	if !ref.Stream {
-		if re, err := regexp.Compile("^(?s:" + m.Value + ")$"); err == nil {
-			return columnar.Regexp{Ref: ref, Re: re}
-		}
+	if re, err := regexp.Compile("^(?s:" + m.Value + ")$"); err == nil {
+		return columnar.Regexp{Ref: ref, Re: re}
 	}
 	negative := m.Type == labels.MatchNotRegexp
 	return columnar.Func{Ref: ref, Match: func(v columnar.Value) bool { return m.Matches(v.Text()) != negative }}

@@ -36,6 +36,10 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	eo := o.Config.engine(o)
+	var err error
+	if eo.Retention, err = o.Config.Retention.engine(); err != nil {
+		return nil, err
+	}
 	eo.Decode = newDecoder(record.Bounds{
 		MaxFuture:     time.Duration(o.Config.Limits.MaxFuture),
 		MaxBytes:      int(o.Config.Limits.MaxRecordSize),

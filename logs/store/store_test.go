@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/goleak"
 )
 
@@ -144,4 +146,65 @@ func TestConfigFaultsAreAllTold(t *testing.T) {
 	}
 	_, err = Open(Options{Dir: t.TempDir(), Config: c})
 	require.Error(t, err)
+}
+
+func TestRetentionRules(t *testing.T) {
+	c := DefaultConfig()
+	c.Retention.Rules = []RuleConfig{
+		{Selector: `{service_name="audit"}`},
+		{Selector: `{} | http_route="/health"`, Time: model.Duration(time.Minute)},
+		{Selector: `{} | detected_level="debug" |= "noise"`, Time: model.Duration(time.Minute)},
+	}
+	now := benchStart.Add(time.Hour)
+	s, err := Open(Options{Dir: t.TempDir(), Config: c, Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	add := func(service, route, level, line string, age time.Duration) {
+		l := plog.NewLogs()
+		rl := l.ResourceLogs().AppendEmpty()
+		rl.Resource().Attributes().PutStr("service.name", service)
+		r := rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		r.SetTimestamp(pcommon.NewTimestampFromTime(now.Add(-age)))
+		r.SetSeverityText(level)
+		r.Attributes().PutStr("http.route", route)
+		r.Body().SetStr(line)
+		b, err := (&plog.ProtoMarshaler{}).MarshalLogs(l)
+		require.NoError(t, err)
+		_, err = s.Append(t.Context(), benchTenant, b)
+		require.NoError(t, err)
+	}
+	add("audit", "/health", "debug", "kept for ever", 1000*time.Hour)
+	add("web", "/health", "info", "gone", 2*time.Minute)
+	add("web", "/health", "info", "still there", 30*time.Second)
+	add("web", "/", "debug", "noise", 2*time.Minute)
+	add("web", "/", "debug", "of note", 2*time.Minute)
+	add("web", "/", "info", "noise at info", 2*time.Minute)
+	add("web", "/", "info", "too old", 1000*time.Hour)
+	got := []string{}
+	collect := func() []string {
+		got = got[:0]
+		_, err := s.Select(t.Context(), logs.SelectQuery{
+			Query: logs.Query{Tenant: benchTenant, From: 0, To: now.UnixNano() + 1}, Want: logs.Want{Line: true}, Direction: logs.Forward,
+		}, func(e *logs.Entry) bool {
+			got = append(got, e.Line)
+			return true
+		})
+		require.NoError(t, err)
+		return got
+	}
+	require.ElementsMatch(t, []string{"kept for ever", "still there", "of note", "noise at info"}, collect())
+	require.NoError(t, s.Flush(t.Context()))
+	require.ElementsMatch(t, []string{"kept for ever", "still there", "of note", "noise at info"}, collect())
+	require.NoError(t, s.Close())
+
+	c.Retention.Rules = []RuleConfig{{Selector: `{}`}, {Selector: `{a="b"} | json`}, {Selector: `{a="b"}`, Time: -1}, {Selector: `{`}}
+	err = c.Validate()
+	for _, field := range []string{"retention.rules[0].selector: ", "retention.rules[1].selector: ", "retention.rules[2].time: ", "retention.rules[3].selector: "} {
+		require.ErrorContains(t, err, field)
+	}
+}
+
+func TestNamesThatALabelMayStandFor(t *testing.T) {
+	require.Equal(t, []string{"level"}, originals("level"))
+	require.ElementsMatch(t, []string{"a_b_c", "a.b_c", "a_b.c", "a.b.c"}, originals("a_b_c"))
+	require.Equal(t, []string{"a_b_c_d_e_f", "a.b.c.d.e.f"}, originals("a_b_c_d_e_f"))
 }

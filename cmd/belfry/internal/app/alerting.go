@@ -14,6 +14,7 @@ import (
 	"belfry/alerting/inbound"
 	"belfry/alerting/router"
 	"belfry/alerting/rules"
+	"belfry/internal/audit"
 	"belfry/internal/lifecycle"
 	"belfry/internal/state"
 )
@@ -21,6 +22,7 @@ import (
 // alerting is the way from an expression to a person.
 type alerting struct {
 	state      *state.DB
+	audit      *audit.Log
 	escalation *escalation.Engine
 	router     *router.Router
 	rules      *rules.Engine
@@ -38,6 +40,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 		return nil, fmt.Errorf("opening the state: %w", err)
 	}
 	a.stack.Add(lifecycle.Component{Name: "state", Shutdown: func(context.Context) error { return al.state.Close() }})
+	al.audit = audit.New(al.state, nil)
 	if al.escalation, err = escalation.New(ctx, escalation.Options{
 		DB: al.state, Settings: a.cfg.settings(), ExternalURL: a.cfg.externalURL().String(),
 		Logger: a.logger.With("component", "escalation"), Registerer: a.registry,

@@ -102,3 +102,12 @@ func TestADataFolderHasOneProcess(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, second.Close())
 }
+
+func TestRetentionRulesAreCheckedWithTheirPlaces(t *testing.T) {
+	_, err := ParseConfig("b.yaml", []byte("logs:\n  retention:\n    rules:\n"+
+		"      - {selector: '{a=\"b\"}', time: 1d}\n      - {selector: '{a=\"b\"} | json', time: 1d}\n"))
+	var faults config.Faults
+	require.ErrorAs(t, err, &faults)
+	require.Len(t, faults, 1)
+	require.Contains(t, faults[0].String(), "b.yaml:5: logs.retention.rules[1].selector: only line filters")
+}

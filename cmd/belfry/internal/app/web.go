@@ -4,12 +4,14 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"belfry/alerting/rules"
+	"belfry/internal/audit"
 	"belfry/internal/fault"
 	"belfry/internal/httpserver"
 	"belfry/internal/lifecycle"
@@ -71,6 +73,13 @@ func compressed(h http.Handler) http.Handler {
 			return
 		}
 		zipped.ServeHTTP(w, r)
+	})
+}
+
+// record puts what a request is about to do into the audit log.
+func (a *App) record(r *http.Request, action, target string, detail map[string]string) error {
+	return a.alerting.audit.Record(r.Context(), audit.Entry{
+		Tenant: tenant.ID(r.Context()), Actor: audit.Actor(r), Action: action, Target: target, Detail: detail,
 	})
 }
 
@@ -158,11 +167,16 @@ func (a *App) targetsOf(ctx context.Context) metricapi.Targets {
 }
 
 func (a *App) routeLogs(mux *http.ServeMux) {
-	h := a.api("loki", compressed(logapi.New(logapi.Options{
+	loki := logapi.New(logapi.Options{
 		Store: a.stores.logs, MaxPushBytes: int64(a.cfg.Server.MaxRequestSize),
+		CancelWindow: time.Duration(a.cfg.Logs.Deletion.CancelWindow), Audit: a.record,
 		Version: a.opts.Version, Logger: a.logger.With("component", "logs"),
-	}).Handler()))
+	})
+	h := a.api("loki", compressed(loki.Handler()))
 	mux.Handle("/loki/", h)
+	deletions := a.api("deletions", loki.Deletions())
+	mux.Handle(logapi.DeletionsPath, deletions)
+	mux.Handle(logapi.DeletionsPath+"/", deletions)
 	mux.Handle("/elasticsearch/", http.StripPrefix("/elasticsearch", a.api("elasticsearch", logapi.NewElasticsearch(logapi.ElasticsearchOptions{
 		Store: a.stores.logs, MaxBulkBytes: int64(a.cfg.Server.MaxRequestSize), Logger: a.logger.With("component", "logs"),
 	}).Handler())))
@@ -196,5 +210,6 @@ func (a *App) routeAlerting(mux *http.ServeMux) {
 		mux.Handle(prefix, h)
 		mux.Handle(prefix+"/", h)
 	}
+	mux.Handle("GET /api/belfry/v1/audit", a.api("audit", a.alerting.audit.Handler()))
 	mux.Handle("GET /api/belfry/v1/route", a.api("route", a.alerting.router.ExplainHandler()))
 }

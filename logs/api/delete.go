@@ -1,0 +1,144 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"belfry/internal/fault"
+	"belfry/internal/tenant"
+	"belfry/logs"
+	"belfry/logs/logql/pushdown"
+)
+
+// Loki's deletion API. Its times are seconds, its query is a selector with
+// filters, and its end is included.
+
+type lokiDeletion struct {
+	ID      string  `json:"request_id"`
+	Start   float64 `json:"start_time"` // seconds
+	End     float64 `json:"end_time"`
+	Query   string  `json:"query"`
+	Status  string  `json:"status"`
+	Created float64 `json:"created_at"`
+}
+
+func (a *API) requestDeletion(w http.ResponseWriter, r *http.Request) error {
+	start := r.Form.Get("start")
+	if start == "" {
+		return fault.Invalidf("start time not set")
+	}
+	from, err := parseTime(start)
+	if err != nil {
+		return err
+	}
+	to := a.o.Now()
+	if s := r.Form.Get("end"); s != "" {
+		if to, err = parseTime(s); err != nil {
+			return err
+		}
+		if to.After(a.o.Now()) {
+			return fault.Invalidf("deletes in the future are not allowed")
+		}
+	}
+	if from.After(to) {
+		return fault.Invalidf("start time can't be greater than end time")
+	}
+	if s := r.Form.Get("max_interval"); s != "" { // how a deletion is split is nobody's business here
+		if _, err := parseStep("max_interval", s); err != nil {
+			return err
+		}
+	}
+	query := r.Form.Get("query")
+	if query == "" {
+		return fault.Invalidf("query not set")
+	}
+	if _, err := a.deleteEntries(r, query, from, to, a.o.CancelWindow); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// deleteEntries accepts a deletion of [from, to], and its entry in the audit log.
+func (a *API) deleteEntries(r *http.Request, query string, from, to time.Time, delay time.Duration) (logs.Deletion, error) {
+	ms, filter, err := pushdown.Selection(query)
+	if err != nil {
+		return logs.Deletion{}, err
+	}
+	detail := map[string]string{"from": from.UTC().Format(time.RFC3339Nano), "to": to.UTC().Format(time.RFC3339Nano), "cancel_window": delay.String()}
+	if err := a.o.Audit(r, "logs.delete", query, detail); err != nil {
+		return logs.Deletion{}, err
+	}
+	d, err := a.o.Store.Delete(r.Context(), logs.DeleteRequest{
+		Query: logs.Query{Tenant: tenant.ID(r.Context()), From: from.UnixNano(), To: to.UnixNano() + 1, Streams: ms, Filter: filter},
+		Label: query, Delay: delay,
+	})
+	if err != nil {
+		detail["error"] = err.Error()
+		if aerr := a.o.Audit(r, "logs.delete.refused", query, detail); aerr != nil {
+			a.o.Logger.Error("recording a refused deletion", "error", aerr)
+		}
+	}
+	return d, err
+}
+
+func (a *API) listDeletions(w http.ResponseWriter, r *http.Request) error {
+	list, err := a.o.Store.Deletions(r.Context(), tenant.ID(r.Context()))
+	if err != nil {
+		return err
+	}
+	out := []lokiDeletion{}
+	for i := range list {
+		d := &list[i]
+		if d.State != logs.DeletionCanceled {
+			out = append(out, lokiDeletion{d.ID, seconds(d.From), seconds(d.To - 1), d.Label, lokiStatus(d), seconds(d.Created.UnixNano())})
+		}
+	}
+	return writeJSON(w, out)
+}
+
+// seconds has milliseconds behind the point.
+func seconds(ns int64) float64 { return float64(ns/int64(time.Millisecond)) / 1000 }
+
+func lokiStatus(d *logs.Deletion) string {
+	switch d.State {
+	case logs.DeletionDone:
+		return "processed"
+	case logs.DeletionRunning:
+		return fmt.Sprintf("%d%% Complete", int(d.Progress*100))
+	}
+	return "received"
+}
+
+func (a *API) cancelDeletion(w http.ResponseWriter, r *http.Request) error {
+	id := r.URL.Query().Get("request_id")
+	if id == "" {
+		return fault.Invalidf("request_id not set")
+	}
+	force := false
+	if s := r.URL.Query().Get("force"); s != "" {
+		var err error
+		if force, err = strconv.ParseBool(s); err != nil {
+			return fault.Invalidf("force: %q is neither true nor false", s)
+		}
+	}
+	if _, err := a.cancel(r, id, force); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *API) cancel(r *http.Request, id string, force bool) (logs.Deletion, error) {
+	d, err := a.o.Store.Deletion(r.Context(), tenant.ID(r.Context()), id)
+	if err != nil {
+		return d, err
+	}
+	detail := map[string]string{"id": id, "force": strconv.FormatBool(force)}
+	if err := a.o.Audit(r, "logs.delete.cancel", d.Label, detail); err != nil {
+		return d, err
+	}
+	return a.o.Store.CancelDeletion(r.Context(), tenant.ID(r.Context()), id, force)
+}
