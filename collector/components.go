@@ -29,6 +29,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 
 	"belfry/collector/exporter/storeexporter"
+	"belfry/collector/receiver/carbonreceiver"
 	"belfry/collector/receiver/localreceiver"
 	"belfry/collector/receiver/otlpreceiver"
 )
@@ -55,6 +56,7 @@ func newFactories(d doors) factories {
 		receivers: byType[receiver.Factory](
 			otlpreceiver.NewFactory(d.otlp),
 			localreceiver.NewFactory(d.local),
+			carbonreceiver.NewFactory(),
 			otherReceiver{filelogreceiver.NewFactory(), retryForever},
 			fluentforwardreceiver.NewFactory(),
 			hostmetricsreceiver.NewFactory(),
