@@ -16,6 +16,17 @@ type Block struct {
 	times []int64
 	runs  []streamRun // over selected rows
 	cols  map[ColumnKey]*Vector
+
+	part, block int // where it is from, in a GroupView
+}
+
+// Place returns the place of row i in the GroupView that the block is from.
+func (b *Block) Place(i int) RowPlace {
+	row := uint32(i)
+	if b.sel != nil {
+		row = b.sel[i]
+	}
+	return RowPlace{int32(b.part), int32(b.block), row}
 }
 
 // fill makes b the rows sel of view, whose head has been read.
@@ -109,4 +120,16 @@ func (b *Block) Column(key ColumnKey) (*Vector, error) {
 	}
 	b.cols[key] = v
 	return v, nil
+}
+
+// Keep narrows the block to some of its rows, ascending.
+func (b *Block) Keep(rows []uint32) {
+	sel := make([]uint32, len(rows))
+	for i, r := range rows {
+		sel[i] = r
+		if b.sel != nil {
+			sel[i] = b.sel[r]
+		}
+	}
+	b.fill(b.view, sel)
 }

@@ -58,6 +58,9 @@ type DB struct {
 	expiries  []expiryClass // by the retention rules
 	leaving   []*partHandle // replaced, but perhaps still read; guarded by mu
 
+	joinMu     sync.Mutex
+	joinedMems map[string]*joinedMem // by tenant
+
 	filterBytes atomic.Int64 // of ID filters in memory
 	activity    activity
 
@@ -150,6 +153,7 @@ func Open(o Options) (*DB, error) {
 		active:      newMemTable(),
 		room:        make(chan struct{}),
 		parts:       map[string][]*partHandle{},
+		joinedMems:  map[string]*joinedMem{},
 		closing:     make(chan struct{}),
 		flushSignal: make(chan struct{}, 1),
 		mergeSignal: make(chan struct{}, 1),

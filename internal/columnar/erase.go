@@ -277,7 +277,7 @@ func (db *DB) rewrite(ctx context.Context, h *partHandle, r reasons, clean uint6
 		info := h.partInfo
 		info.clean = clean
 		src := &erasingSource{partSource: newPartSource(h), search: s}
-		n, err := db.writePart(ctx, info, []mergeSource{src}, level, db.pacerFor(info))
+		n, err := db.writePart(ctx, info, []mergeSource{src}, partOptions{level, db.pacerFor(info), db.erasedGroups(h, s)})
 		if err != nil {
 			return counts, db.eraseFailed(h, err)
 		}
@@ -447,6 +447,7 @@ type search struct {
 	plan  *plan
 	items map[*part.Block]*item
 	total uint64
+	apart []uint64 // groups that lose rows
 }
 
 // lookFor finds the rows of a part that meet a condition.
@@ -464,7 +465,10 @@ func (db *DB) lookFor(ctx context.Context, h *partHandle, root *node) (*search, 
 		if err := pace.pace(ctx); err != nil {
 			return nil, err
 		}
-		_, n, err := s.plan.selectRows(view, it)
+		sel, n, err := s.plan.selectRows(view, it)
+		if err == nil && n > 0 && db.o.Grouping != nil {
+			s.apart, err = db.groupsOf(view, sel, s.apart)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -106,13 +106,21 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	sort.Strings(tenants)
 	for _, name := range tenants {
 		byDay := db.sortedSources(m.tenants[name])
+		groups, err := db.joinFlush(name, byDay)
+		if err != nil {
+			return fail(err)
+		}
 		days := make([]int64, 0, len(byDay))
 		for day := range byDay {
 			days = append(days, day)
 		}
 		slices.Sort(days)
 		for _, day := range days {
-			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq, clean: m.clean}, byDay[day], encoding.Fast, nil)
+			var known *part.Groups
+			if g, ok := groups[day]; ok {
+				known = &g
+			}
+			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq, clean: m.clean}, byDay[day], partOptions{level: encoding.Fast, groups: known})
 			if err != nil {
 				return fail(err)
 			}
@@ -134,6 +142,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	db.room = make(chan struct{})
 	db.swapParts(added, nil)
 	db.mu.Unlock()
+	db.forgetJoined()
 	if db.wal != nil {
 		if err := db.wal.Free(m.end); err != nil {
 			db.log.Warn("columnar: removing log segments", "error", err)
@@ -146,8 +155,15 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	return nil
 }
 
+// partOptions say how a part is written.
+type partOptions struct {
+	level  encoding.Level
+	pace   *pacer       // nil: as fast as it goes
+	groups *part.Groups // nil: nothing is known of them
+}
+
 // writePart merges sources into a new part and opens it.
-func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSource, level encoding.Level, p *pacer) (*partHandle, error) {
+func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSource, o partOptions) (*partHandle, error) {
 	info.id = db.nextPartID()
 	dir := path.Join(db.o.Dir, info.dir())
 	if err := db.fs.MkdirAll(dir); err != nil {
@@ -158,7 +174,7 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 	if err != nil {
 		return nil, err
 	}
-	meta, err := db.fillPart(ctx, f, sources, level, p)
+	meta, err := db.fillPart(ctx, f, sources, o)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -179,9 +195,12 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 	return h, nil
 }
 
-func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, level encoding.Level, p *pacer) (part.Meta, error) {
-	w := part.NewWriter(f, db.codec, level, db.o.pageBytes())
-	w.Pause = func() error { return p.pace(ctx) }
+func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, o partOptions) (part.Meta, error) {
+	w := part.NewWriter(f, db.codec, o.level, db.o.pageBytes())
+	w.Pause = func() error { return o.pace.pace(ctx) }
+	if o.groups != nil {
+		w.SetGroups(*o.groups)
+	}
 	if err := newMerger(&db.o, w, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}
@@ -298,13 +317,15 @@ type memSource struct {
 	done bool
 	idx  []int // positions of the columns in the tenant
 	vecs []*Vector
+
+	derived []derivedColumn
 }
 
 func newMemSource(t *memTenant, b *memBlock) *memSource { return &memSource{t: t, b: b} }
 
 func (s *memSource) next() (*mergeBlock, error) {
 	if s.done {
-		s.b, s.vecs = nil, nil
+		s.b, s.vecs, s.derived = nil, nil, nil
 		return nil, nil
 	}
 	s.done = true
@@ -315,7 +336,10 @@ func (s *memSource) next() (*mergeBlock, error) {
 			s.idx = append(s.idx, i)
 		}
 	}
-	s.vecs = make([]*Vector, len(s.idx))
+	for _, d := range s.derived {
+		out.columns = append(out.columns, d.key)
+	}
+	s.vecs = make([]*Vector, len(out.columns))
 	start := 0
 	for i := 1; i <= len(s.b.stream); i++ {
 		if i == len(s.b.stream) || s.b.stream[i] != s.b.stream[start] {
@@ -326,7 +350,11 @@ func (s *memSource) next() (*mergeBlock, error) {
 	n := len(s.b.times)
 	out.vector = func(i int) (*Vector, error) {
 		if s.vecs[i] == nil {
-			s.vecs[i] = s.b.cols[s.idx[i]].Vector(n, nil)
+			if i < len(s.idx) {
+				s.vecs[i] = s.b.cols[s.idx[i]].Vector(n, nil)
+			} else {
+				s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(n, nil)
+			}
 		}
 		return s.vecs[i], nil
 	}

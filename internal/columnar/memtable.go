@@ -43,6 +43,15 @@ type memBlock struct {
 	cols     []*column.Builder // by position in memTenant.columns; nil where empty
 	min, max int64
 	bytes    int
+	of       *memBlock // the block that this is a snapshot of; nil: itself
+}
+
+// original returns the block that a snapshot was taken of.
+func (b *memBlock) original() *memBlock {
+	if b.of != nil {
+		return b.of
+	}
+	return b
 }
 
 // Blocks are closed at this many bytes, so that no column of a block outgrows its offsets.
@@ -225,6 +234,7 @@ func (t *memTenant) view(growing bool) *memView {
 	v.blocks = append([]*memBlock(nil), t.blocks...)
 	if n := len(v.blocks); growing && n > 0 {
 		b := *v.blocks[n-1]
+		b.of = v.blocks[n-1]
 		b.cols = make([]*column.Builder, len(b.cols))
 		copies := make([]column.Builder, len(b.cols))
 		for i, c := range v.blocks[n-1].cols {

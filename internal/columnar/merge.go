@@ -196,7 +196,8 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 	if rows >= smallRows {
 		level = encoding.Small
 	}
-	h, err := db.writePart(ctx, info, sources, level, db.pacerFor(info))
+	db.shiftOrdinals(read)
+	h, err := db.writePart(ctx, info, sources, partOptions{level, db.pacerFor(info), db.mergedGroups(group)})
 	if err != nil {
 		if isCorrupt(err) {
 			for _, s := range read {

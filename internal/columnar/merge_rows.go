@@ -351,6 +351,10 @@ type partSource struct {
 	at    int
 	block mergeBlock
 
+	ordinal ColumnKey // the column of group numbers, to which base is added
+	base    uint64
+	shifted *Vector // of the block
+
 	failed error // why the part could not be read
 }
 
@@ -367,6 +371,7 @@ func (s *partSource) next() (*mergeBlock, error) {
 	}
 	s.view.openPart(s.h, &s.h.r.Blocks[s.at])
 	s.at++
+	s.shifted = nil
 	if err := s.view.head(); err != nil {
 		s.failed = err
 		return nil, err
@@ -387,8 +392,15 @@ func (s *partSource) vector(i int) (*Vector, error) {
 	v, err := s.view.vector(i, nil)
 	if err != nil {
 		s.failed = err
+		return nil, err
 	}
-	return v, err
+	if s.base > 0 && s.view.cols[i].key == s.ordinal {
+		if s.shifted == nil {
+			s.shifted = v.Shifted(s.base, s.view.io.Arena)
+		}
+		v = s.shifted
+	}
+	return v, nil
 }
 
 var errCorruptData = encoding.ErrCorrupt

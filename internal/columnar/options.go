@@ -65,7 +65,8 @@ type Options struct {
 	Signal string  // "logs", "traces": the metrics' label
 	Decode Decoder //
 
-	Columns []ColumnDef // fixed columns; more may be added at the end later, never removed or reordered while a log is unreplayed
+	Grouping *Grouping   // nil: rows are on their own
+	Columns  []ColumnDef // fixed columns; more may be added at the end later, never removed or reordered while a log is unreplayed
 
 	FlushBytes        int           // memtable size that starts a flush; 64 MiB
 	FlushAge          time.Duration // age of the memtable's oldest row that starts a flush; 60 s

@@ -64,13 +64,16 @@ func (v *blockView) openPart(p *partHandle, blk *part.Block) {
 	}
 }
 
-func (v *blockView) openMem(m *memView, b *memBlock) {
+func (v *blockView) openMem(m *memView, b *memBlock, derived []derivedColumn) {
 	v.reset()
 	v.mem, v.block, v.rows = m, b, len(b.times)
 	for i, c := range b.cols {
 		if c != nil && c.Count() > 0 {
 			v.addColumn(blockColumn{key: m.columns[i], vec: nil})
 		}
+	}
+	for _, d := range derived {
+		v.addColumn(blockColumn{key: d.key, vec: d.b.Vector(v.rows, v.io.Arena)})
 	}
 }
 

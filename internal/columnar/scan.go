@@ -16,16 +16,18 @@ import (
 
 // item is one block that a query may have to look at.
 type item struct {
-	part  *partHandle
-	blk   *part.Block
-	mem   *memView
-	block *memBlock
-	facts *streamFacts
-	hide  *hidden // nil: nothing
-	min   int64
-	max   int64
-	age   int      // order of arrival
-	rows  []uint32 // the only rows that may match, if an ID index told; nil: all
+	part    *partHandle
+	blk     *part.Block
+	mem     *memView
+	block   *memBlock
+	facts   *streamFacts
+	hide    *hidden // nil: nothing
+	min     int64
+	max     int64
+	age     int             // order of arrival
+	rows    []uint32        // the only rows that may match, if an ID index told; nil: all
+	without []uint32        // rows that are left out
+	derived []derivedColumn // of a block in memory
 }
 
 // plan is what a query has to look at, with the references it holds.
@@ -100,26 +102,31 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 		}
 	}
 	for i, m := range mems {
-		p.stats.Parts++
 		streamAt := func(i int) *streamDef { return m.streams[i].def }
-		facts := factsOf(root, len(m.streams), streamAt)
 		if p.hide, err = c.hide(reasons[len(held)+i], len(m.streams), streamAt); err != nil {
 			p.release()
 			return nil, err
 		}
-		for j, b := range m.blocks {
-			if b.max < q.From || b.min >= q.To || len(b.times) == 0 {
-				continue
-			}
-			p.stats.Blocks++
-			if facts.none {
-				p.stats.BlocksPruned++
-				continue
-			}
-			p.items = append(p.items, item{mem: m, block: b, facts: facts, hide: p.hide, min: b.min, max: b.max, age: (len(held)+i)<<20 + j})
-		}
+		p.addMem(m, (len(held)+i)<<20)
 	}
 	return p, nil
+}
+
+// addMem adds the blocks of a memtable.
+func (p *plan) addMem(m *memView, age int) {
+	p.stats.Parts++
+	facts := factsOf(p.root, len(m.streams), func(i int) *streamDef { return m.streams[i].def })
+	for j, b := range m.blocks {
+		if b.max < p.q.From || b.min >= p.q.To || len(b.times) == 0 {
+			continue
+		}
+		p.stats.Blocks++
+		if facts.none {
+			p.stats.BlocksPruned++
+			continue
+		}
+		p.items = append(p.items, item{mem: m, block: b, facts: facts, hide: p.hide, min: b.min, max: b.max, age: age + j})
+	}
 }
 
 // addPart adds the blocks of a part.
@@ -206,7 +213,7 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	if it.part != nil {
 		v.openPart(it.part, it.blk)
 	} else {
-		v.openMem(it.mem, it.block)
+		v.openMem(it.mem, it.block, it.derived)
 	}
 	e := evaluator{view: v, facts: it.facts}
 	verdict := maybe
@@ -234,6 +241,9 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 		for _, r := range it.rows {
 			mask.set(int(r))
 		}
+	}
+	for _, r := range it.without {
+		mask[r>>6] &^= 1 << (r & 63)
 	}
 	if it.min < p.q.From || it.max >= p.q.To {
 		outside := func(i int) {
@@ -419,7 +429,6 @@ func (db *DB) query(ctx context.Context, kind string, q Query, f func(p *plan, b
 		return Stats{}, err
 	}
 	defer db.leave()
-	outcome := "ok"
 	p, err := db.plan(ctx, q)
 	var stats Stats
 	if err == nil {
@@ -428,6 +437,22 @@ func (db *DB) query(ctx context.Context, kind string, q Query, f func(p *plan, b
 		p.release()
 		stats = p.stats
 	}
+	return db.finished(kind, begin, stats, err)
+}
+
+// run fills a plan and executes it, as part of a query that has been admitted before.
+func (db *DB) run(kind string, q Query, p *plan, fill func(*plan) error, f func(b *budget) error) (Stats, error) {
+	begin := time.Now()
+	err := fill(p)
+	if err == nil {
+		err = f(&budget{limits: q.Limits})
+	}
+	return db.finished(kind, begin, p.stats, err)
+}
+
+// finished counts a query.
+func (db *DB) finished(kind string, begin time.Time, stats Stats, err error) (Stats, error) {
+	outcome := "ok"
 	stats.Elapsed = time.Since(begin)
 	switch {
 	case err != nil:
@@ -444,29 +469,32 @@ func (db *DB) query(ctx context.Context, kind string, q Query, f func(p *plan, b
 // order. newWorker is called once per goroutine, before any block, from the
 // calling goroutine.
 func (db *DB) Scan(ctx context.Context, q Query, newWorker func() Worker) (Stats, error) {
-	return db.query(ctx, "scan", q, func(p *plan, b *budget) error {
-		slices.SortStableFunc(p.items, func(x, y item) int { return cmp.Compare(y.max, x.max) })
-		return db.each(ctx, p, b, func() func(*blockView, *item) error {
-			w := newWorker()
-			var block Block
-			return func(v *blockView, it *item) error {
-				sel, n, err := p.selectRows(v, it)
-				if err != nil || n == 0 {
-					return err
-				}
-				if granted := b.take(n); granted < n {
-					if granted == 0 {
-						return nil
-					}
-					if sel == nil {
-						sel = allRows(n)
-					}
-					sel, n = sel[:granted], granted
-				}
-				v.stats.RowsMatched += int64(n)
-				block.fill(v, sel)
-				return w.Block(&block)
+	return db.query(ctx, "scan", q, func(p *plan, b *budget) error { return db.scan(ctx, p, b, newWorker) })
+}
+
+func (db *DB) scan(ctx context.Context, p *plan, b *budget, newWorker func() Worker) error {
+	slices.SortStableFunc(p.items, func(x, y item) int { return cmp.Compare(y.max, x.max) })
+	return db.each(ctx, p, b, func() func(*blockView, *item) error {
+		w := newWorker()
+		var block Block
+		return func(v *blockView, it *item) error {
+			sel, n, err := p.selectRows(v, it)
+			if err != nil || n == 0 {
+				return err
 			}
-		})
+			if granted := b.take(n); granted < n {
+				if granted == 0 {
+					return nil
+				}
+				if sel == nil {
+					sel = allRows(n)
+				}
+				sel, n = sel[:granted], granted
+			}
+			v.stats.RowsMatched += int64(n)
+			block.fill(v, sel)
+			block.part, block.block = it.age>>20, it.age&(1<<20-1)
+			return w.Block(&block)
+		}
 	})
 }

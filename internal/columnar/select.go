@@ -266,7 +266,7 @@ func (v *blockView) materialize(it *item, sel []uint32, columns []Ref, row func(
 	if it.part != nil {
 		v.openPart(it.part, it.blk)
 	} else {
-		v.openMem(it.mem, it.block)
+		v.openMem(it.mem, it.block, it.derived)
 	}
 	if err := v.headOf(sel); err != nil {
 		return err

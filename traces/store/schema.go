@@ -27,6 +27,16 @@ const (
 	colDroppedAttributes
 	colDroppedEvents
 	colDroppedLinks
+
+	// Derived when a part is written; see derive.go.
+	colOrdinal
+	colLeft
+	colRight
+	colParentLeft
+	colChildCount
+	colTraceDuration
+	colRootName
+	colRootService
 )
 
 // Names of the fixed columns.
@@ -46,6 +56,14 @@ const (
 	nameDroppedAttributes = ":dropped_attributes"
 	nameDroppedEvents     = ":dropped_events"
 	nameDroppedLinks      = ":dropped_links"
+	nameOrdinal           = ":trace"
+	nameLeft              = ":left"
+	nameRight             = ":right"
+	nameParentLeft        = ":parent_left"
+	nameChildCount        = ":child_count"
+	nameTraceDuration     = ":trace_duration"
+	nameRootName          = ":root_name"
+	nameRootService       = ":root_service"
 )
 
 func fixedColumns() []columnar.ColumnDef {
@@ -65,6 +83,14 @@ func fixedColumns() []columnar.ColumnDef {
 		colDroppedAttributes: {Name: nameDroppedAttributes, Kind: columnar.KindInt},
 		colDroppedEvents:     {Name: nameDroppedEvents, Kind: columnar.KindInt},
 		colDroppedLinks:      {Name: nameDroppedLinks, Kind: columnar.KindInt},
+		colOrdinal:           {Name: nameOrdinal, Kind: columnar.KindInt},
+		colLeft:              {Name: nameLeft, Kind: columnar.KindInt},
+		colRight:             {Name: nameRight, Kind: columnar.KindInt},
+		colParentLeft:        {Name: nameParentLeft, Kind: columnar.KindInt},
+		colChildCount:        {Name: nameChildCount, Kind: columnar.KindInt},
+		colTraceDuration:     {Name: nameTraceDuration, Kind: columnar.KindInt},
+		colRootName:          {Name: nameRootName, Kind: columnar.KindString, NoWordFilter: true},
+		colRootService:       {Name: nameRootService, Kind: columnar.KindString, NoWordFilter: true},
 	}
 }
 

@@ -43,6 +43,7 @@ func Open(o Options) (*Store, error) {
 		Dir: o.Dir, FS: o.FS, Signal: "traces",
 		Decode:  newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
 		Columns: fixedColumns(), BlockRows: blockRows,
+		Grouping:         &columnar.Grouping{ID: colTraceID, Ordinal: colOrdinal, Derive: derive},
 		FlushBytes:       int(c.Flush.Size),
 		FlushAge:         time.Duration(c.Flush.Age),
 		Durability:       c.durability(),

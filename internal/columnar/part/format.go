@@ -12,8 +12,9 @@ var ErrCorrupt = errors.New("part: corrupt")
 const (
 	magicHead = "BELFPRT\x00"
 	magicTail = "\x00TRPFLEB"
-	version   = 3
-	// The oldest version that is read: without gram filters, templates and tables of integers.
+	version   = 4
+	// The oldest version that is read. Version 2 lacks gram filters, templates and tables of
+	// integers, version 3 groups and runs in ID indexes.
 	oldestVersion = 2
 
 	headerLen  = 16
@@ -25,6 +26,7 @@ const (
 	sectionColumns = 3
 	sectionIDs     = 4
 	sectionFilter  = 5 // of an ID index
+	sectionGroups  = 6
 
 	// MaxBlocks is the largest number of blocks in a part: a row's place in the
 	// ID index is two 16-bit numbers.

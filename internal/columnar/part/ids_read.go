@@ -104,19 +104,29 @@ func (r *Reader) LoadIDFilters() error {
 // MayHaveID reports whether an indexed column may hold the ID; a wrong yes is
 // one in about 250.
 func (r *Reader) MayHaveID(io *IO, col int, id []byte) (bool, error) {
+	return r.MayHaveHash(io, col, encoding.HashValue(id))
+}
+
+// MayHaveHash is MayHaveID for the hash of an ID.
+func (r *Reader) MayHaveHash(io *IO, col int, hash uint64) (bool, error) {
 	x := r.ids[col]
 	switch {
 	case x == nil || x.filter.n == 0:
 		return true, nil
 	case x.loaded != nil:
-		return encoding.ProbeBloom(x.loaded, encoding.HashValue(id)), nil
+		return encoding.ProbeBloom(x.loaded, hash), nil
 	}
-	return r.probe(io, x.filter.off, x.filter.n, encoding.HashValue(id))
+	return r.probe(io, x.filter.off, x.filter.n, hash)
 }
 
 // FindID appends the places of rows that may have the ID in an indexed column, in order. Hashes
 // collide: the caller compares the values.
 func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error) {
+	return r.FindHash(io, col, encoding.HashValue(id), dst)
+}
+
+// FindHash is FindID for the hash of an ID, of which the index knows the upper 40 bits.
+func (r *Reader) FindHash(io *IO, col int, hash uint64, dst []Place) ([]Place, error) {
 	x := r.ids[col]
 	if x == nil {
 		return dst, nil
@@ -125,7 +135,7 @@ func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error
 	if err != nil {
 		return dst, err
 	}
-	h := encoding.HashValue(id) >> idHashShift
+	h := hash >> idHashShift
 	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
 	for ; p < len(t.pages) && t.first[p] <= h; p++ {
 		n := min(t.count-p*idPageEntries, idPageEntries)
@@ -134,7 +144,7 @@ func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error
 			return dst, err
 		}
 		var hashes, blocks, rows [idPageEntries]uint64
-		if raw, err = encoding.DecodeInts(hashes[:n], raw); err == nil {
+		if raw, err = r.decodeHashes(hashes[:n], raw); err == nil {
 			if raw, err = encoding.DecodeInts(blocks[:n], raw); err == nil {
 				_, err = encoding.DecodeInts(rows[:n], raw)
 			}
@@ -151,4 +161,40 @@ func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error
 		}
 	}
 	return dst, nil
+}
+
+// decodeHashes decodes the hashes of a page: each once with the length of its run
+// since version 4, one for each entry before.
+func (r *Reader) decodeHashes(dst []uint64, raw []byte) ([]byte, error) {
+	if r.version < 4 {
+		return encoding.DecodeInts(dst, raw)
+	}
+	d := encoding.Reader{B: raw}
+	runs := d.Count(len(dst))
+	if d.Bad() || runs == 0 {
+		return nil, encoding.ErrCorrupt
+	}
+	var hashes, lengths [idPageEntries]uint64
+	rest, err := encoding.DecodeInts(hashes[:runs], d.B)
+	if err == nil {
+		rest, err = encoding.DecodeInts(lengths[:runs], rest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	at := 0
+	for i, h := range hashes[:runs] {
+		n := lengths[i]
+		if n > uint64(len(dst)-at) {
+			return nil, encoding.ErrCorrupt
+		}
+		for range n {
+			dst[at] = h
+			at++
+		}
+	}
+	if at != len(dst) {
+		return nil, encoding.ErrCorrupt
+	}
+	return rest, nil
 }

@@ -76,6 +76,7 @@ func (w *Writer) writeIDs(ids *idEntries) ([]byte, error) {
 	prev := uint64(0)
 	page := make([]idEntry, 0, idPageEntries)
 	var words [idPageEntries]uint64
+	lengths := make([]uint64, 0, idPageEntries)
 	write := func() error {
 		start := len(w.buf)
 		column := func(f func(idEntry) uint64) {
@@ -84,7 +85,17 @@ func (w *Writer) writeIDs(ids *idEntries) ([]byte, error) {
 			}
 			w.buf = encoding.AppendInts(w.buf, words[:len(page)])
 		}
-		column(func(e idEntry) uint64 { return e.hash() >> idHashShift })
+		runs := words[:0]
+		lengths = lengths[:0]
+		for i, e := range page {
+			if h := e.hash() >> idHashShift; i == 0 || h != runs[len(runs)-1] {
+				runs, lengths = append(runs, h), append(lengths, 0)
+			}
+			lengths[len(lengths)-1]++
+		}
+		w.buf = binary.AppendUvarint(w.buf, uint64(len(runs)))
+		w.buf = encoding.AppendInts(w.buf, runs)
+		w.buf = encoding.AppendInts(w.buf, lengths)
 		column(func(e idEntry) uint64 { return uint64(e.pos >> 16) })
 		column(func(e idEntry) uint64 { return uint64(e.pos & 0xffff) })
 		first := page[0].hash() >> idHashShift

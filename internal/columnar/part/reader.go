@@ -19,6 +19,9 @@ type Reader struct {
 	Streams []Stream
 	Columns []Column
 	Blocks  []Block
+	Groups  Groups
+
+	version uint32
 
 	f     vfs.File
 	codec *encoding.Codec
@@ -97,10 +100,11 @@ func (r *Reader) open() error {
 	if v := binary.LittleEndian.Uint32(t); v < oldestVersion || v > version {
 		return fmt.Errorf("part: format version %d, this release reads %d to %d", v, oldestVersion, version)
 	}
+	r.version = binary.LittleEndian.Uint32(t)
 	d := encoding.Reader{B: footer[:footerLen]}
 	r.Meta = Meta{Rows: d.Uvarint(), MinTime: d.Varint(), MaxTime: d.Varint(), Size: size, Blocks: d.Count(MaxBlocks)}
 	count := d.Count(1 << 20)
-	var raw [sectionColumns + 1][]byte
+	var raw [sectionGroups + 1][]byte
 	for range count {
 		kind, arg := int(d.Byte()), d.Count(math.MaxInt32)
 		s := section{off: int64(d.Uvarint()), n: d.Count(math.MaxInt32), crc: d.Uint32()}
@@ -112,7 +116,7 @@ func (r *Reader) open() error {
 			r.idIndex(arg).section = s
 		case sectionFilter:
 			r.idIndex(arg).filter = s
-		case sectionBlocks, sectionStreams, sectionColumns:
+		case sectionBlocks, sectionStreams, sectionColumns, sectionGroups:
 			b, err := read(s.off, s.n)
 			if err != nil {
 				return err
@@ -137,7 +141,7 @@ func (r *Reader) open() error {
 			return corrupt(parse.what)
 		}
 	}
-	return nil
+	return r.parseGroups(raw[sectionGroups])
 }
 
 // section verifies and unpacks a section.

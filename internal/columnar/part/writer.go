@@ -30,6 +30,7 @@ type Writer struct {
 	columns []Column
 	index   map[columnKey]int
 	ids     map[int]*idEntries
+	groups  *Groups // nil: nothing is recorded
 	meta    Meta
 }
 
@@ -237,6 +238,9 @@ func (w *Writer) Finish() (Meta, error) {
 		if err := w.flush(); err != nil {
 			return Meta{}, err
 		}
+	}
+	if w.groups != nil {
+		add(sectionGroups, 0, w.groups.append(nil))
 	}
 	add(sectionStreams, 0, w.appendStreams(nil))
 	add(sectionColumns, 0, w.appendColumns(nil))

@@ -1,0 +1,207 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"belfry/internal/columnar"
+	"belfry/traces"
+)
+
+// What a part knows of each span's place in its trace:
+//
+//	:trace         number of the trace within the part
+//	:left, :right  nested set of the span (traces.Nesting)
+//	:parent_left   left number of its parent; missing at tops
+//	:child_count   missing where there is none
+//
+// and, at the first span of each trace (by start, then ID) only, what is one for all its spans:
+//
+//	:trace_duration
+//	:root_name, :root_service   missing where the trace has no root
+//
+// They are right where the part has all spans of the trace; the engine knows where.
+
+// joinedSpan is what deriving looks at.
+type joinedSpan struct {
+	start, duration int64
+	id, parent      traces.SpanID
+	block           int32
+	row             uint32
+}
+
+// derive fills the derived columns of the spans of a part.
+func derive(rows *columnar.JoinRows) {
+	d := newDeriver(rows)
+	var nesting traces.Nesting
+	var ids, parents []traces.SpanID
+	for group := range rows.Groups {
+		spans := d.spans[d.starts[group]:d.starts[group+1]]
+		slices.SortFunc(spans, func(a, b joinedSpan) int {
+			return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id[:], b.id[:]))
+		})
+		ids, parents = ids[:0], parents[:0]
+		end := spans[0].start
+		for i := range spans {
+			s := &spans[i]
+			if i > 0 && s.id == spans[i-1].id && s.start == spans[i-1].start {
+				rows.Apart(group) // sent twice, or ambiguous: to be looked at as a whole
+			}
+			ids, parents = append(ids, s.id), append(parents, s.parent)
+			end = max(end, s.start+s.duration)
+		}
+		nesting.Nest(ids, parents)
+		for i := range spans {
+			s := &spans[i]
+			out := &d.out[s.block]
+			out.left[s.row], out.right[s.row] = uint64(nesting.Left[i]), uint64(nesting.Right[i])
+			out.children[s.row] = uint64(nesting.ChildCount[i])
+			if p := nesting.Parent[i]; p >= 0 {
+				out.parent[s.row] = uint64(nesting.Left[p])
+			}
+		}
+		h := head{at: spans[0], duration: max(0, end-spans[0].start)}
+		if nesting.Root >= 0 {
+			root := &spans[nesting.Root]
+			h.hasRoot, h.name, h.service = true, d.name(root), d.service(rows, root)
+		}
+		d.heads[h.at.block] = append(d.heads[h.at.block], h)
+	}
+	d.set(rows)
+}
+
+// head is the first span of a trace, with what is one for all of them.
+type head struct {
+	at       joinedSpan
+	duration int64
+	hasRoot  bool
+	name     string
+	service  string
+}
+
+type deriver struct {
+	spans    []joinedSpan // by trace
+	starts   []int        // of each trace in spans
+	names    []*columnar.Vector
+	out      []placed
+	heads    [][]head // by block
+	services map[*columnar.Stream]string
+}
+
+// placed are the derived numbers of the rows of a block.
+type placed struct{ left, right, parent, children []uint64 }
+
+func newDeriver(rows *columnar.JoinRows) *deriver {
+	d := &deriver{
+		starts: make([]int, rows.Groups+2), names: make([]*columnar.Vector, len(rows.Blocks)),
+		out: make([]placed, len(rows.Blocks)), heads: make([][]head, len(rows.Blocks)), services: map[*columnar.Stream]string{},
+	}
+	n := 0
+	for i := range rows.Blocks {
+		for _, g := range rows.Blocks[i].Group {
+			if g != columnar.NoGroup {
+				d.starts[g+2]++
+				n++
+			}
+		}
+	}
+	for g := 2; g < len(d.starts); g++ {
+		d.starts[g] += d.starts[g-1]
+	}
+	d.spans = make([]joinedSpan, n)
+	for i := range rows.Blocks {
+		b := &rows.Blocks[i]
+		d.names[i] = b.Column(colName)
+		size := len(b.Times)
+		all := make([]uint64, 4*size)
+		d.out[i] = placed{all[:size:size], all[size : 2*size : 2*size], all[2*size : 3*size : 3*size], all[3*size:]}
+		ids, parents, durations := b.Column(colSpanID), b.Column(colParentID), b.Column(colDuration)
+		for row, g := range b.Group {
+			if g == columnar.NoGroup {
+				continue
+			}
+			s := joinedSpan{start: int64(b.Times[row]), block: int32(i), row: uint32(row)}
+			if durations != nil {
+				s.duration = durations.Int(row)
+			}
+			if ids != nil {
+				copyID(s.id[:], ids.Bytes(row))
+			}
+			if parents != nil && parents.Has(row) {
+				copyID(s.parent[:], parents.Bytes(row))
+			}
+			d.spans[d.starts[g+1]] = s
+			d.starts[g+1]++
+		}
+	}
+	return d
+}
+
+func (d *deriver) name(s *joinedSpan) string {
+	if v := d.names[s.block]; v != nil {
+		return string(v.Bytes(int(s.row)))
+	}
+	return ""
+}
+
+func (d *deriver) service(rows *columnar.JoinRows, s *joinedSpan) string {
+	stream := rows.Blocks[s.block].Stream(int(s.row))
+	name, known := d.services[stream]
+	if !known {
+		name = resourceOf(stream).Service()
+		d.services[stream] = name
+	}
+	return name
+}
+
+// set hands the columns over.
+func (d *deriver) set(rows *columnar.JoinRows) {
+	for i := range rows.Blocks {
+		b, out := &rows.Blocks[i], &d.out[i]
+		var with, below, above []uint32 // rows in a trace; with a parent; with children
+		for row, g := range b.Group {
+			if g == columnar.NoGroup {
+				continue
+			}
+			with = append(with, uint32(row))
+			if out.parent[row] > 0 {
+				below = append(below, uint32(row))
+			}
+			if out.children[row] > 0 {
+				above = append(above, uint32(row))
+			}
+		}
+		b.SetInts(colLeft, with, gather(out.left, with))
+		b.SetInts(colRight, with, gather(out.right, with))
+		b.SetInts(colParentLeft, below, gather(out.parent, below))
+		b.SetInts(colChildCount, above, gather(out.children, above))
+		d.setHeads(b, d.heads[i])
+	}
+}
+
+func (d *deriver) setHeads(b *columnar.JoinBlock, heads []head) {
+	slices.SortFunc(heads, func(x, y head) int { return cmp.Compare(x.at.row, y.at.row) })
+	var rows, rooted []uint32
+	var durations []uint64
+	var names, services []string
+	for i := range heads {
+		h := &heads[i]
+		rows, durations = append(rows, h.at.row), append(durations, uint64(h.duration))
+		if h.hasRoot {
+			rooted = append(rooted, h.at.row)
+			names, services = append(names, h.name), append(services, h.service)
+		}
+	}
+	b.SetInts(colTraceDuration, rows, durations)
+	b.SetStrings(colRootName, rooted, names)
+	b.SetStrings(colRootService, rooted, services)
+}
+
+func gather(values []uint64, rows []uint32) []uint64 {
+	out := make([]uint64, len(rows))
+	for i, r := range rows {
+		out[i] = values[r]
+	}
+	return out
+}
