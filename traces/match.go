@@ -221,3 +221,23 @@ func matchRegexp(f Regexp, s *Span) bool {
 func (s *Span) Overlaps(from, to int64) bool {
 	return s.Start < to && (s.Start >= from || s.End() >= from)
 }
+
+// MatchValue reports whether a condition holds where its field has the value v,
+// nil for none.
+func MatchValue(f Filter, v Value) bool {
+	field := Intrinsic("value")
+	span := &Span{Attributes: []Attribute{{Key: field.Name, Value: v}}, Resource: &Resource{}}
+	field.Scope = ScopeSpan
+	switch f := f.(type) {
+	case Compare:
+		f.Field = field
+		return Match(f, span)
+	case Regexp:
+		f.Field = field
+		return Match(f, span)
+	case Exists:
+		f.Field = field
+		return Match(f, span)
+	}
+	return true
+}

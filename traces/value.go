@@ -185,3 +185,7 @@ func (v Value) Text() string {
 	}
 	return ""
 }
+
+// NumValue returns the Value of kind KindInt, KindFloat or KindBool whose word it
+// is: an int64, the bits of a float64, or 0 and 1.
+func NumValue(kind Kind, word uint64) Value { return Value{kind: kind, num: word} }

@@ -11,12 +11,23 @@ import (
 // compileFilter turns a filter of the contract into one of the engine. It may
 // let more rows through, never fewer: arrays and events' times are left to whoever
 // evaluates the spans.
-func compileFilter(f traces.Filter) columnar.Filter {
+func compileFilter(f traces.Filter) columnar.Filter { return (&compiler{}).compile(f) }
+
+// compiler knows what conditions on the trace and the place of a span in it can be decided.
+type compiler struct {
+	joined bool        // spans have derived columns that are right
+	table  *traceTable // nil: fields of the trace are not known
+}
+
+func (k *compiler) compile(f traces.Filter) columnar.Filter {
+	if field, ok := fieldOf(f); ok && (field.OfTrace() || field.OfPlace()) {
+		return k.compileTree(f, field)
+	}
 	switch f := f.(type) {
 	case traces.And:
 		all := make(columnar.And, 0, len(f))
 		for _, part := range f {
-			if c := compileFilter(part); c != nil {
+			if c := k.compile(part); c != nil {
 				all = append(all, c)
 			}
 		}
@@ -24,7 +35,7 @@ func compileFilter(f traces.Filter) columnar.Filter {
 	case traces.Or:
 		anyOf := make(columnar.Or, 0, len(f))
 		for _, part := range f {
-			c := compileFilter(part)
+			c := k.compile(part)
 			if c == nil {
 				return nil
 			}
@@ -246,7 +257,11 @@ var lookbacks = []time.Duration{0, time.Minute, 5 * time.Minute, 30 * time.Minut
 // engineQuery is the query for the spans of q; those that started before the
 // range are checked again by Overlaps.
 func engineQuery(tenant string, q traces.SpanQuery) columnar.Query {
-	out := columnar.Query{Tenant: tenant, From: q.From, To: q.To, Filter: compileFilter(q.Filter)}
+	return engineQueryOf(tenant, q, &compiler{})
+}
+
+func engineQueryOf(tenant string, q traces.SpanQuery, k *compiler) columnar.Query {
+	out := columnar.Query{Tenant: tenant, From: q.From, To: q.To, Filter: k.compile(q.Filter)}
 	if q.ByStart {
 		return out
 	}

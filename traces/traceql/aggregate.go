@@ -69,16 +69,26 @@ func (a *aggregator) observe(s spanAt) {
 		return
 	}
 	c := &g.cells[step]
-	if a.req.Exemplars > 0 && c.n == 0 && len(g.exemplars) < a.req.Exemplars {
+	if c.n == 0 && a.wantsExemplar(g) {
 		g.exemplars = append(g.exemplars, Exemplar{Time: s.span.Start, Value: value, TraceID: s.span.TraceID, SpanID: s.span.ID})
 	}
+	c.add(value, a.metrics.Func)
+}
+
+// wantsExemplar reports whether a group has room for an exemplar.
+func (a *aggregator) wantsExemplar(g *group) bool {
+	return a.req.Exemplars > 0 && len(g.exemplars) < a.req.Exemplars
+}
+
+// add counts a value for a metrics function.
+func (c *cell) add(value float64, function string) {
 	if c.n == 0 {
 		c.low, c.high = value, value
 	}
 	c.n++
 	c.sum += value
 	c.low, c.high = min(c.low, value), max(c.high, value)
-	if a.metrics.Func == "quantile_over_time" {
+	if function == "quantile_over_time" {
 		if c.sketch == nil {
 			c.sketch = &sketch{}
 		}

@@ -69,12 +69,15 @@ func compareAnchors(a int64, aID traces.TraceID, b int64, bID traces.TraceID) in
 // cutCandidates is Stats.Cut when there were more candidates than allowed.
 const cutCandidates = "candidate traces"
 
-// scanCandidates finds all traces of a range that can match.
-func (e *Engine) scanCandidates(ctx context.Context, tenant string, pl *plan, from, to int64) ([]candidate, traces.Stats, error) {
+// scanner is a store's way to hand spans over.
+type scanner func(q traces.SpanQuery, newVisitor func() traces.Visitor) (traces.Stats, error)
+
+// scanCandidates finds all traces of a range that can match, the newest first.
+func (e *Engine) scanCandidates(pl *plan, from, to int64, scan scanner) ([]candidate, traces.Stats, error) {
 	type found map[traces.TraceID]candidate
 	var workers []*found
 	overflow := false
-	stats, err := e.store.Scan(ctx, tenant, traces.SpanQuery{From: from, To: to, Filter: pl.filter, Fields: orNone(pl.fields)},
+	stats, err := scan(traces.SpanQuery{From: from, To: to, Filter: pl.filter, Fields: orNone(pl.fields)},
 		func() traces.Visitor {
 			mine := found{}
 			workers = append(workers, &mine)
@@ -135,7 +138,7 @@ func orNone(fields []traces.Field) []traces.Field {
 
 // fetch returns the trees of candidates, in their order; nil for one that is gone.
 func (e *Engine) fetch(ctx context.Context, tenant string, list []candidate, fields []traces.Field, from, to int64) ([]*traces.Tree, traces.Stats, error) {
-	q := traces.TracesQuery{From: from, To: to, MaxSpans: e.limits.FetchSpans, Fields: orNone(fields)}
+	q := traces.TracesQuery{From: from, To: to, MaxSpans: e.limits.FetchSpans, Fields: fields}
 	index := make(map[traces.TraceID]int, len(list))
 	for i, c := range list {
 		q.IDs = append(q.IDs, c.id)

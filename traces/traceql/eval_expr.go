@@ -7,9 +7,15 @@ import (
 // spanAt is a span that an expression is evaluated on. tree is nil if only the
 // span is at hand; fields that need the trace are nil then.
 type spanAt struct {
+	row  row // instead of all else, if set
 	span *traces.Span
 	tree *traces.Tree
 	pos  int32
+}
+
+// row gives the values of a span whose fields are columns.
+type row interface {
+	value(f traces.Field) traces.Value
 }
 
 func at(t *traces.Tree, pos int32) spanAt { return spanAt{span: &t.Spans[pos], tree: t, pos: pos} }
@@ -118,7 +124,7 @@ func (s spanAt) values(e Expr, yield func(Static) bool) {
 		}
 		return
 	}
-	if ref.Field.Scope == traces.ScopeEvent || ref.Field.Scope == traces.ScopeLink || isMultiIntrinsic(ref.Field) {
+	if s.row == nil && (ref.Field.Scope == traces.ScopeEvent || ref.Field.Scope == traces.ScopeLink || isMultiIntrinsic(ref.Field)) {
 		span := s.refSpan(ref)
 		if span == nil {
 			return
@@ -177,6 +183,9 @@ func typed(ref FieldRef, v traces.Value) Static {
 }
 
 func (s spanAt) field(ref FieldRef) Static {
+	if s.row != nil {
+		return typed(ref, s.row.value(ref.Field))
+	}
 	if ref.Field.Scope == traces.ScopeIntrinsic {
 		if v, ok := s.treeField(ref); ok {
 			return v

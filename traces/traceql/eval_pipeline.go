@@ -28,6 +28,7 @@ func (s *spanset) with(key string, v traces.Value) []traces.Attribute {
 type evaluator struct {
 	tree     *traces.Tree
 	from, to int64
+	nest     *nest // once it is needed
 }
 
 // run returns the spansets that the pipeline gives, none if the trace does not match.
@@ -111,7 +112,10 @@ func (e *evaluator) spanset(s Spanset, among positions) positions {
 		case "||":
 			return union(left, right)
 		}
-		return relate(e.tree, s.Op, left, right)
+		if e.nest == nil {
+			e.nest = nestOf(e.tree)
+		}
+		return e.nest.relate(s.Op, left, right)
 	}
 	return nil
 }

@@ -39,52 +39,75 @@ func without(a, b positions) positions {
 	return out
 }
 
+// nest is the structure of spans as nested sets, by position. A span's parent is
+// named by its left number; that of a top is not positive.
+type nest struct{ left, right, parent []int32 }
+
+func nestOf(t *traces.Tree) *nest {
+	n := &nest{left: t.Left, right: t.Right, parent: make([]int32, len(t.Spans))}
+	for i := range n.parent {
+		n.parent[i] = t.ParentLeft(int32(i))
+	}
+	return n
+}
+
 // relate returns the spans of right that stand in the relation to some span of
 // left: ">" and ">>" children and descendants of it, "<" and "<<" its parent and
 // ancestors, "~" siblings other than itself. "!" gives those that do not, "&"
 // the spans of both sides that have a partner.
-func relate(t *traces.Tree, op string, left, right positions) positions {
+func (n *nest) relate(op string, left, right positions) positions {
 	switch op[0] {
 	case '!':
-		return without(right, relate(t, op[1:], left, right))
+		return without(right, n.relate(op[1:], left, right))
 	case '&':
-		return union(relate(t, op[1:], left, right), relate(t, inverse[op[1:]], right, left))
+		return union(n.relate(op[1:], left, right), n.relate(inverse[op[1:]], right, left))
+	}
+	if len(left) == 0 || len(right) == 0 {
+		return nil
 	}
 	switch op {
 	case ">":
-		return children(t, left, right)
+		return n.children(left, right)
 	case "<":
-		return parents(t, left, right)
+		return n.parents(left, right)
 	case ">>":
-		return descendants(t, left, right)
+		return n.descendants(left, right)
 	case "<<":
-		return ancestors(t, left, right)
+		return n.ancestors(left, right)
 	}
-	return siblings(t, left, right)
+	return n.siblings(left, right)
 }
 
 var inverse = map[string]string{">": "<", "<": ">", ">>": "<<", "<<": ">>", "~": "~"}
 
-func children(t *traces.Tree, left, right positions) positions {
+// numbers returns of(p) for all positions, ascending.
+func numbers(spans positions, of []int32) []int32 {
+	out := make([]int32, len(spans))
+	for i, p := range spans {
+		out[i] = of[p]
+	}
+	if !slices.IsSorted(out) {
+		slices.Sort(out)
+	}
+	return out
+}
+
+func (n *nest) children(left, right positions) positions {
+	lefts := numbers(left, n.left)
 	var out positions
 	for _, r := range right {
-		if p := t.Parent[r]; p >= 0 {
-			if _, found := slices.BinarySearch(left, p); found {
-				out = append(out, r)
-			}
+		if _, found := slices.BinarySearch(lefts, n.parent[r]); found {
+			out = append(out, r)
 		}
 	}
 	return out
 }
 
-func parents(t *traces.Tree, left, right positions) positions {
-	isParent := make(map[int32]struct{}, len(left))
-	for _, l := range left {
-		isParent[t.Parent[l]] = struct{}{}
-	}
+func (n *nest) parents(left, right positions) positions {
+	wanted := numbers(left, n.parent)
 	var out positions
 	for _, r := range right {
-		if _, found := isParent[r]; found {
+		if _, found := slices.BinarySearch(wanted, n.left[r]); found {
 			out = append(out, r)
 		}
 	}
@@ -94,17 +117,16 @@ func parents(t *traces.Tree, left, right positions) positions {
 // descendants sweeps over both sides in the order of their left numbers. Nested
 // sets contain each other or are apart, so that r lies within some l before it
 // if and only if one of these ends after r begins.
-func descendants(t *traces.Tree, left, right positions) positions {
-	byLeft := func(a, b int32) int { return cmp.Compare(t.Left[a], t.Left[b]) }
-	l, r := slices.SortedFunc(slices.Values(left), byLeft), slices.SortedFunc(slices.Values(right), byLeft)
+func (n *nest) descendants(left, right positions) positions {
+	l, r := n.byLeft(left), n.byLeft(right)
 	var out positions
 	furthest := int32(0)
 	for _, p := range r {
-		for len(l) > 0 && t.Left[l[0]] < t.Left[p] {
-			furthest = max(furthest, t.Right[l[0]])
+		for len(l) > 0 && n.left[l[0]] < n.left[p] {
+			furthest = max(furthest, n.right[l[0]])
 			l = l[1:]
 		}
-		if furthest > t.Left[p] {
+		if furthest > n.left[p] {
 			out = append(out, p)
 		}
 	}
@@ -112,36 +134,47 @@ func descendants(t *traces.Tree, left, right positions) positions {
 	return out
 }
 
-func ancestors(t *traces.Tree, left, right positions) positions {
-	begins := make([]int32, len(left))
-	for i, l := range left {
-		begins[i] = t.Left[l]
+// byLeft orders spans by their left numbers.
+func (n *nest) byLeft(spans positions) positions {
+	byLeft := func(a, b int32) int { return cmp.Compare(n.left[a], n.left[b]) }
+	if slices.IsSortedFunc(spans, byLeft) {
+		return spans
 	}
-	slices.Sort(begins)
+	return slices.SortedFunc(slices.Values(spans), byLeft)
+}
+
+func (n *nest) ancestors(left, right positions) positions {
+	begins := numbers(left, n.left)
 	var out positions
 	for _, r := range right {
-		i := sort.Search(len(begins), func(i int) bool { return begins[i] > t.Left[r] })
-		if i < len(begins) && begins[i] < t.Right[r] {
+		i := sort.Search(len(begins), func(i int) bool { return begins[i] > n.left[r] })
+		if i < len(begins) && begins[i] < n.right[r] {
 			out = append(out, r)
 		}
 	}
 	return out
 }
 
-func siblings(t *traces.Tree, left, right positions) positions {
-	count := make(map[int32]int, len(left))
-	for _, l := range left {
-		if p := t.Parent[l]; p >= 0 {
-			count[p]++
-		}
-	}
+func (n *nest) siblings(left, right positions) positions {
+	parents := numbers(left, n.parent)
 	var out positions
 	for _, r := range right {
-		others := count[t.Parent[r]]
+		parent := n.parent[r]
+		if parent <= 0 {
+			continue
+		}
+		first, found := slices.BinarySearch(parents, parent)
+		if !found {
+			continue
+		}
+		others := 0
+		for ; first < len(parents) && parents[first] == parent && others < 2; first++ {
+			others++
+		}
 		if _, itself := slices.BinarySearch(left, r); itself {
 			others--
 		}
-		if t.Parent[r] >= 0 && others > 0 {
+		if others > 0 {
 			out = append(out, r)
 		}
 	}

@@ -7,15 +7,15 @@ import (
 	"belfry/traces"
 )
 
-// Intrinsics that need the whole trace; the others are those of package traces.
+// Intrinsics that need the whole trace, by their short names.
 const (
-	traceDuration   = "traceDuration"
-	rootName        = "rootName"
-	rootServiceName = "rootServiceName"
-	childCount      = "span:childCount"
-	nestedSetLeft   = "nestedSetLeft"
-	nestedSetRight  = "nestedSetRight"
-	nestedSetParent = "nestedSetParent"
+	traceDuration   = traces.TraceDuration
+	rootName        = traces.RootName
+	rootServiceName = traces.RootServiceName
+	childCount      = traces.ChildCount
+	nestedSetLeft   = traces.NestedSetLeft
+	nestedSetRight  = traces.NestedSetRight
+	nestedSetParent = traces.NestedSetParent
 )
 
 // bareIntrinsics can be written without a scope.

@@ -137,7 +137,7 @@ func (s *search) localCandidates(ctx context.Context) (list []candidate, ok bool
 		if len(ev.run(s.req.Query.Pipeline)) == 0 {
 			continue
 		}
-		if anchor, found := s.anchor(tree); found {
+		if anchor, found := ev.anchor(s.req.Query.Pipeline); found {
 			list = append(list, candidate{id: tree.Spans[0].TraceID, anchor: anchor})
 		}
 	}

@@ -79,7 +79,9 @@ func (e *Engine) metricsQuery(ctx context.Context, tenant string, q *Query, req 
 	if pl.isSingle && !metricsNeedTree(q.Metrics) {
 		result.Stats, err = e.scanMetrics(ctx, tenant, pl, q.Metrics, req, newAggregator)
 	} else {
-		result.Stats, err = e.fetchMetrics(ctx, tenant, pl, pipeline, q.Metrics, req, newAggregator())
+		f := metricsFetch{Engine: e, tenant: tenant, plan: pl, pipeline: pipeline, metrics: q.Metrics, req: req, newAggregator: newAggregator}
+		err = f.run(ctx)
+		result.Stats = f.stats
 	}
 	if err != nil {
 		return nil, err
@@ -119,9 +121,15 @@ func metricsFields(base []traces.Field, m *Metrics) []traces.Field {
 	return orNone(fields.list)
 }
 
-// scanMetrics aggregates spans as the store finds them.
+// scanMetrics aggregates spans as the store finds them, as columns if it can.
 func (e *Engine) scanMetrics(ctx context.Context, tenant string, pl *plan, m *Metrics, req *RangeRequest, newAggregator func() *aggregator) (traces.Stats, error) {
 	q := traces.SpanQuery{From: req.From, To: req.To, ByStart: true, Filter: pl.filter, Fields: metricsFields(pl.fields, m)}
+	if store, ok := e.store.(traces.ColumnQuerier); ok && onColumns(pl.single) && m.onColumns() {
+		q.Fields = nil // those that are asked for are read
+		return store.ScanColumns(ctx, tenant, q, func() traces.ColumnVisitor {
+			return newColumnAggregator(newAggregator(), pl.single).visit
+		})
+	}
 	return e.store.Scan(ctx, tenant, q, func() traces.Visitor {
 		a := newAggregator()
 		return func(spans []traces.Span) error {
@@ -136,32 +144,4 @@ func (e *Engine) scanMetrics(ctx context.Context, tenant string, pl *plan, m *Me
 			return nil
 		}
 	})
-}
-
-// fetchMetrics evaluates whole traces, and aggregates the spans that come out.
-func (e *Engine) fetchMetrics(ctx context.Context, tenant string, pl *plan, pipeline Pipeline, m *Metrics, req *RangeRequest, a *aggregator) (traces.Stats, error) {
-	if stats, done, err := e.observeLocal(ctx, tenant, pipeline, m, req, a); err != nil || done {
-		return stats, err
-	}
-	list, stats, err := e.scanCandidates(ctx, tenant, pl, req.From, req.To)
-	if err != nil {
-		return stats, err
-	}
-	fields := metricsFields(pl.evaluate, m)
-	for len(list) > 0 && !a.overflow {
-		n := min(maxFetch, len(list))
-		trees, more, err := e.fetch(ctx, tenant, list[:n], fields, req.From, req.To)
-		stats.Add(more)
-		if err != nil {
-			return stats, err
-		}
-		list = list[n:]
-		for _, tree := range trees {
-			if tree == nil {
-				continue
-			}
-			a.observeTree(tree, pipeline)
-		}
-	}
-	return stats, nil
 }

@@ -15,6 +15,9 @@ type plan struct {
 	fields   []traces.Field    // of the leaves' filters
 	evaluate []traces.Field    // what evaluating a whole trace needs, leaves included
 
+	// loose: spans that no leaf lets through may be selected all the same.
+	loose bool
+
 	// single is the one filter that is all of the query's conditions, if they
 	// can be decided span by span.
 	single   Expr
@@ -39,7 +42,7 @@ func newPlan(p Pipeline) *plan {
 	pl.evaluate = evaluate.list
 	n := needNode{kind: needAlways}
 	if len(p) > 0 {
-		n = needOfStage(p[0])
+		n = pl.needOfStage(p[0])
 	}
 	if n.kind == needAlways {
 		n = needNode{kind: needLeaf, leaf: leaf{}}
@@ -59,9 +62,11 @@ func newPlan(p Pipeline) *plan {
 	} else {
 		pl.filter = anyOf
 	}
-	if first, ok := firstFilter(p); ok && onlySelects(p[1:]) && !needsTree(first.Expr) {
-		pl.single, pl.isSingle = first.Expr, true
+	if first, ok := firstFilter(p); ok && !needsTree(first.Expr) {
 		fields.addExpr(first.Expr)
+		if onlySelects(p[1:]) {
+			pl.single, pl.isSingle = first.Expr, true
+		}
 	}
 	pl.fields = fields.list
 	return pl
@@ -99,20 +104,20 @@ type needNode struct {
 	left, right *needNode
 }
 
-func needOfStage(s Stage) needNode {
+func (pl *plan) needOfStage(s Stage) needNode {
 	switch s := s.(type) {
 	case Filter:
 		if f := pushdown(s.Expr); f != nil {
 			return needNode{kind: needLeaf, leaf: leaf{expr: s.Expr, filter: f}}
 		}
 	case Sub:
-		return needOfStage(s.Pipeline[0])
+		return pl.needOfStage(s.Pipeline[0])
 	case SpansetOp:
-		right := needOfStage(s.Right)
+		right := pl.needOfStage(s.Right)
 		if strings.HasPrefix(s.Op, "!") {
 			return right
 		}
-		left := needOfStage(s.Left)
+		left := pl.needOfStage(s.Left)
 		switch {
 		case s.Op == "||":
 			if left.kind == needAlways || right.kind == needAlways {
@@ -120,8 +125,10 @@ func needOfStage(s Stage) needNode {
 			}
 			return needNode{kind: needOr, left: &left, right: &right}
 		case left.kind == needAlways:
+			pl.loose = pl.loose || right.kind != needAlways
 			return right
 		case right.kind == needAlways:
+			pl.loose = true
 			return left
 		}
 		return needNode{kind: needAnd, left: &left, right: &right}
@@ -155,85 +162,6 @@ func (pl *plan) seen(s *traces.Span) uint64 {
 		}
 	}
 	return bits
-}
-
-// pushdown returns a filter that holds for every span for which the condition is true.
-func pushdown(e Expr) traces.Filter {
-	switch e := e.(type) {
-	case Static:
-		if e.Type == TypeBool && !e.Value.Bool() {
-			return traces.Or{}
-		}
-	case Match:
-		if ref, ok := e.Of.(FieldRef); ok && !ref.needsTree() {
-			return traces.Regexp{Field: ref.Field, Re: e.Re, Negate: e.Negate}
-		}
-	case Binary:
-		return pushdownBinary(e)
-	}
-	return nil
-}
-
-func pushdownBinary(e Binary) traces.Filter {
-	switch e.Op {
-	case "&&":
-		left, right := pushdown(e.Left), pushdown(e.Right)
-		switch {
-		case left == nil:
-			return right
-		case right == nil:
-			return left
-		}
-		return append(flatten[traces.And](left), flatten[traces.And](right)...)
-	case "||":
-		left, right := pushdown(e.Left), pushdown(e.Right)
-		if left == nil || right == nil {
-			return nil
-		}
-		return append(flatten[traces.Or](left), flatten[traces.Or](right)...)
-	}
-	op, isComparison := compareOps[e.Op]
-	if !isComparison {
-		return nil
-	}
-	ref, isRef := e.Left.(FieldRef)
-	value, isStatic := e.Right.(Static)
-	if !isRef {
-		ref, isRef = e.Right.(FieldRef)
-		value, isStatic = e.Left.(Static)
-		op = mirrored(op)
-	}
-	if !isRef || !isStatic || ref.needsTree() {
-		return nil
-	}
-	if value.Type == TypeNil {
-		return traces.Exists{Field: ref.Field, Negate: op == traces.OpEqual}
-	}
-	if t := ref.fieldType(); (value.Type == TypeStatus || value.Type == TypeKind) && t != value.Type {
-		return traces.Or{} // no attribute has this type
-	}
-	return traces.Compare{Field: ref.Field, Op: op, Value: value.Value}
-}
-
-func flatten[T ~[]traces.Filter](f traces.Filter) T {
-	if list, ok := f.(any).(T); ok {
-		return append(T(nil), list...)
-	}
-	return T{f}
-}
-
-func mirrored(op traces.Op) traces.Op {
-	switch op {
-	case traces.OpLess:
-		return traces.OpGreater
-	case traces.OpLessEqual:
-		return traces.OpGreaterEqual
-	case traces.OpGreater:
-		return traces.OpLess
-	case traces.OpGreaterEqual:
-		return traces.OpLessEqual
-	}
-	return op
 }
 
 func needsTree(e Expr) bool {

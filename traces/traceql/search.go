@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 
 	"belfry/internal/fault"
 	"belfry/traces"
@@ -18,8 +19,8 @@ type SearchRequest struct {
 	After       *Cursor // only traces behind this one
 }
 
-// Cursor is a trace's place in the order of a search: by the start of its newest
-// span that the search looked at. It stays good while spans arrive.
+// Cursor is a trace's place in the order of a search: by the start of the newest
+// span that the query's first stage selects. It stays good while spans arrive.
 type Cursor struct {
 	Anchor int64
 	ID     traces.TraceID
@@ -30,6 +31,9 @@ func (c Cursor) String() string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(c.Anchor))
 	return base64.RawURLEncoding.EncodeToString(append(b, c.ID[:]...))
 }
+
+// compare orders cursors: the newest first, ties by ID.
+func (c Cursor) compare(o Cursor) int { return compareAnchors(c.Anchor, c.ID, o.Anchor, o.ID) }
 
 // ParseCursor reads what String wrote.
 func ParseCursor(s string) (*Cursor, error) {
@@ -91,6 +95,8 @@ type search struct {
 	fields []traces.Field
 	output []FieldRef
 	result SearchResult
+
+	streamed Expr // what the first stage asks of a span, for stream
 }
 
 // Search returns the traces that a query matches.
@@ -118,7 +124,8 @@ func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (
 	}
 	s.fields = fields.list
 	var err error
-	if len(s.plan.leaves) == 1 {
+	if first, ok := firstFilter(req.Query.Pipeline); ok && !needsTree(first.Expr) {
+		s.streamed = first.Expr
 		err = s.stream(ctx)
 	} else {
 		err = s.scan(ctx)
@@ -158,7 +165,7 @@ func (s *search) stream(ctx context.Context) error {
 	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
 		for i := range spans {
 			span := &spans[i]
-			if _, seen := known[span.TraceID]; seen || s.plan.isSingle && !(spanAt{span: span}).holds(s.plan.single) {
+			if _, seen := known[span.TraceID]; seen || !(spanAt{span: span}).holds(s.streamed) {
 				continue
 			}
 			if len(known) >= s.limits.Candidates {
@@ -170,9 +177,11 @@ func (s *search) stream(ctx context.Context) error {
 			if len(pending) < batch {
 				continue
 			}
-			if err := s.evaluate(ctx, pending); err != nil {
+			found, err := s.evaluate(ctx, pending)
+			if err != nil {
 				return err
 			}
+			s.result.Traces = append(s.result.Traces, found...)
 			pending, batch = pending[:0], min(batch*2, maxFetch)
 			if givenUp = local && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
 				return traces.ErrStop
@@ -186,7 +195,9 @@ func (s *search) stream(ctx context.Context) error {
 		return s.scan(ctx)
 	}
 	if err == nil && !s.full() {
-		err = s.evaluate(ctx, pending)
+		var found []Summary
+		found, err = s.evaluate(ctx, pending)
+		s.result.Traces = append(s.result.Traces, found...)
 	}
 	s.finish()
 	return err
@@ -196,93 +207,46 @@ func (s *search) stream(ctx context.Context) error {
 // takes to scanning, where that is possible.
 const patience = 100
 
-// scan finds all candidates first: which traces hold spans for all sides of an
-// operator is not known before.
-func (s *search) scan(ctx context.Context) error {
-	list, done, err := s.localCandidates(ctx)
-	if err != nil {
-		return err
-	}
-	if !done {
-		var stats traces.Stats
-		list, stats, err = s.scanCandidates(ctx, s.tenant, s.plan, s.req.From, s.req.To)
-		s.result.Stats.Add(stats)
-		if err != nil {
-			return err
-		}
-	}
-	for batch := min(max(s.req.Limit+1, 16), maxFetch); len(list) > 0 && !s.full(); batch = min(batch*2, maxFetch) {
-		n := min(batch, len(list))
-		if err := s.evaluate(ctx, list[:n]); err != nil {
-			return err
-		}
-		list = list[n:]
-	}
-	s.finish()
-	return nil
-}
-
-// evaluate fetches candidates and adds those that match to the result.
-func (s *search) evaluate(ctx context.Context, list []candidate) error {
-	sortCandidates(list)
-	if s.req.After != nil {
-		kept := list[:0]
-		for _, c := range list {
-			if compareAnchors(c.anchor, c.id, s.req.After.Anchor, s.req.After.ID) > 0 {
-				kept = append(kept, c)
-			}
-		}
-		list = kept
-	}
+// evaluate fetches candidates and returns those that match, behind the cursor, in order.
+func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, error) {
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
 	trees, stats, err := s.fetch(ctx, s.tenant, list, s.fields, s.req.From, s.req.To)
 	s.result.Stats.Add(stats)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i, tree := range trees {
-		if s.full() {
-			return nil
-		}
-		if tree == nil || s.shownBefore(tree) {
+	var out []Summary
+	for _, tree := range trees {
+		if tree == nil {
 			continue
 		}
 		s.result.Inspected++
 		ev := evaluator{tree: tree, from: s.req.From, to: s.req.To}
+		anchor, ok := ev.anchor(s.req.Query.Pipeline)
+		place := Cursor{anchor, tree.Spans[0].TraceID}
+		if !ok || s.req.After != nil && place.compare(*s.req.After) <= 0 {
+			continue
+		}
 		if sets := ev.run(s.req.Query.Pipeline); len(sets) > 0 {
 			summary := s.summarize(tree, sets)
-			summary.Cursor = Cursor{list[i].anchor, list[i].id}
-			s.result.Traces = append(s.result.Traces, summary)
+			summary.Cursor = place
+			out = append(out, summary)
 		}
 	}
-	return nil
+	slices.SortFunc(out, func(a, b Summary) int { return a.Cursor.compare(b.Cursor) })
+	return out, nil
 }
 
-// shownBefore reports whether the trace has its place before the cursor: a page
-// looks at spans behind the cursor only, and may meet traces of earlier pages.
-func (s *search) shownBefore(tree *traces.Tree) bool {
-	if s.req.After == nil {
-		return false
-	}
-	anchor, ok := s.anchor(tree)
-	return ok && compareAnchors(anchor, tree.Spans[0].TraceID, s.req.After.Anchor, s.req.After.ID) <= 0
-}
-
-// anchor returns the start of the newest span that a leaf lets through.
-func (s *search) anchor(tree *traces.Tree) (start int64, ok bool) {
-	for i := len(tree.Spans) - 1; i >= 0; i-- {
-		span := &tree.Spans[i]
-		if !span.Overlaps(s.req.From, s.req.To) || !traces.Match(s.plan.filter, span) {
-			continue
+// anchor returns the start of the newest span that the first stage selects.
+func (e *evaluator) anchor(p Pipeline) (start int64, ok bool) {
+	for _, set := range e.run(p[:min(1, len(p))]) {
+		for _, at := range set.spans {
+			start, ok = max(start, e.tree.Spans[at].Start), true
 		}
-		if s.plan.isSingle && !(spanAt{span: span}).holds(s.plan.single) {
-			continue
-		}
-		return span.Start, true
 	}
-	return 0, false
+	return start, ok
 }
 
 func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {

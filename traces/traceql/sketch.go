@@ -1,17 +1,37 @@
 package traceql
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // sketch counts numbers in buckets that grow by a factor, so that a quantile is
 // known to within 1 % of its value. See Masson, Rim and Lee, "DDSketch: A Fast
 // and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", VLDB 2019.
 type sketch struct {
-	positive, negative map[int32]int64 // by bucket of the absolute value
+	positive, negative buckets // of the absolute value
 	zeros              int64
 	n                  int64
+}
+
+// buckets are counts of neighboring buckets, from the first that was met.
+type buckets struct {
+	first  int32
+	counts []int64
+}
+
+// add counts n in a bucket.
+func (b *buckets) add(bucket int32, n int64) {
+	switch {
+	case len(b.counts) == 0:
+		b.first = bucket
+		b.counts = make([]int64, 1, 16)
+	case bucket < b.first:
+		more := int(b.first - bucket)
+		grown := make([]int64, more+len(b.counts), more+2*len(b.counts))
+		copy(grown[more:], b.counts)
+		b.first, b.counts = bucket, grown
+	case int(bucket-b.first) >= len(b.counts):
+		b.counts = append(b.counts, make([]int64, int(bucket-b.first)+1-len(b.counts))...)
+	}
+	b.counts[bucket-b.first] += n
 }
 
 const (
@@ -28,30 +48,27 @@ func (s *sketch) add(v float64) {
 	s.n++
 	switch {
 	case v > smallest:
-		increment(&s.positive, v, 1)
+		s.positive.add(bucketOf(v), 1)
 	case v < -smallest:
-		increment(&s.negative, -v, 1)
+		s.negative.add(bucketOf(-v), 1)
 	default:
 		s.zeros++
 	}
 }
 
-func increment(buckets *map[int32]int64, v float64, n int64) {
-	if *buckets == nil {
-		*buckets = map[int32]int64{}
-	}
-	(*buckets)[int32(math.Ceil(math.Log(v)*inverseLogGamma))] += n
-}
+func bucketOf(v float64) int32 { return int32(math.Ceil(math.Log(v) * inverseLogGamma)) }
 
 func (s *sketch) merge(o *sketch) {
 	s.n += o.n
 	s.zeros += o.zeros
-	for _, pair := range []struct{ into, from *map[int32]int64 }{{&s.positive, &o.positive}, {&s.negative, &o.negative}} {
-		if *pair.into == nil && len(*pair.from) > 0 {
-			*pair.into = map[int32]int64{}
+	for i, n := range o.positive.counts {
+		if n > 0 {
+			s.positive.add(o.positive.first+int32(i), n)
 		}
-		for bucket, n := range *pair.from {
-			(*pair.into)[bucket] += n
+	}
+	for i, n := range o.negative.counts {
+		if n > 0 {
+			s.negative.add(o.negative.first+int32(i), n)
 		}
 	}
 }
@@ -61,36 +78,27 @@ func (s *sketch) quantile(q float64) float64 {
 	rank := int64(math.Ceil(q * float64(s.n)))
 	rank = max(rank, 1)
 	below := int64(0)
-	for _, bucket := range sortedBuckets(s.negative, true) {
-		if below += s.negative[bucket]; below >= rank {
-			return -bucketValue(bucket)
+	for i := len(s.negative.counts) - 1; i >= 0; i-- {
+		if below += s.negative.counts[i]; below >= rank {
+			return -bucketValue(s.negative.first + int32(i))
 		}
 	}
 	if below += s.zeros; below >= rank {
 		return 0
 	}
-	value := 0.0
-	for _, bucket := range sortedBuckets(s.positive, false) {
-		value = bucketValue(bucket)
-		if below += s.positive[bucket]; below >= rank {
+	last := int32(0)
+	for i, n := range s.positive.counts {
+		if n == 0 {
+			continue
+		}
+		last = s.positive.first + int32(i)
+		if below += n; below >= rank {
 			break
 		}
 	}
-	return value
+	return bucketValue(last)
 }
 
 func bucketValue(bucket int32) float64 {
 	return 2 * math.Pow(sketchGamma, float64(bucket)) / (1 + sketchGamma)
-}
-
-func sortedBuckets(buckets map[int32]int64, descending bool) []int32 {
-	keys := make([]int32, 0, len(buckets))
-	for bucket := range buckets {
-		keys = append(keys, bucket)
-	}
-	slices.Sort(keys)
-	if descending {
-		slices.Reverse(keys)
-	}
-	return keys
 }

@@ -87,7 +87,7 @@ func TestStructureAgainstSlowEvaluator(t *testing.T) {
 			}
 		}
 		for _, op := range structuralOps {
-			want, got := slowRelate(tree, op, left, right), relate(tree, op, left, right)
+			want, got := slowRelate(tree, op, left, right), nestOf(tree).relate(op, left, right)
 			require.ElementsMatch(t, want, got, "%s of %v and %v with parents %v", op, left, right, tree.Parent)
 			require.True(t, slices.IsSorted(got))
 		}
