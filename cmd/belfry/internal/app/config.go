@@ -11,7 +11,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"belfry/alerting/escalation"
-	"belfry/alerting/inbound"
 	"belfry/alerting/notify"
 	"belfry/alerting/oncall"
 	"belfry/alerting/router"
@@ -57,7 +56,6 @@ type Config struct {
 	OnCall     oncall.Config     `yaml:"oncall"`
 	Escalation escalation.Config `yaml:"escalation"`
 	Notify     notify.Config     `yaml:"notify"`
-	Inbound    inbound.Config    `yaml:"inbound"`
 
 	dir          string // of the file; relative paths in it start there
 	alertmanager *amconfig.Config
@@ -88,7 +86,6 @@ func DefaultConfig() *Config {
 		OnCall:      oncall.DefaultConfig(),
 		Escalation:  escalation.DefaultConfig(),
 		Notify:      notify.DefaultConfig(),
-		Inbound:     inbound.DefaultConfig(),
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // Peer is another server, running already, that takes the same load.
 type Peer struct {
-	Kind string // what it speaks: victorialogs
+	Kind string // what it speaks: victorialogs, victoriatraces, jaeger, tempo
 	Base string // of its query API
 	OTLP string // what the OTLP paths are appended to
 	Dir  string // its data
@@ -18,28 +18,38 @@ type Peer struct {
 
 // peerQueries are the questions of each kind of peer, equal to Belfry's own of
 // the signal.
-func peerQueries(kind, signalName string, from, to time.Time) ([]query, error) {
+func peerQueries(kind, signalName string, g generator, batches int) ([]query, error) {
+	if signalName == "traces" {
+		switch kind {
+		case "tempo":
+			return g.tempoQueries("", batches), nil
+		case "jaeger":
+			return g.jaegerQueries("", batches), nil
+		case "victoriatraces":
+			return g.jaegerQueries("/select/jaeger", batches), nil
+		}
+	}
 	if kind != "victorialogs" || signalName != "logs" {
 		return nil, fmt.Errorf("there are no questions for %s on a %q", signalName, kind)
 	}
+	from, to := g.eventRange(batches)
 	ask := func(logsQL string) string {
 		return "/select/logsql/query?" + url.Values{
 			"query": {logsQL}, "start": {from.Format(time.RFC3339)}, "end": {to.Format(time.RFC3339)},
 		}.Encode()
 	}
 	return []query{
-		{"needle word, everything", ask(`nosuchneedleword`)},
-		{"field equality count", ask(`http.response.status_code:=500 | stats by (_time:1m) count() hits`)},
-		{"count per minute by service", ask(`* | stats by (_time:1m, service.name) count() hits`)},
-		{"regex, everything", ask(`~"user [0-9]+7 " | stats by (_time:1m) count() hits`)},
-		{"last 100 of a service", ask(`service.name:=cart | sort by (_time desc) limit 100`)},
+		{name: "needle word, everything", url: ask(`nosuchneedleword`)},
+		{name: "field equality count", url: ask(`http.response.status_code:=500 | stats by (_time:1m) count() hits`)},
+		{name: "count per minute by service", url: ask(`* | stats by (_time:1m, service.name) count() hits`)},
+		{name: "regex, everything", url: ask(`~"user [0-9]+7 " | stats by (_time:1m) count() hits`)},
+		{name: "last 100 of a service", url: ask(`service.name:=cart | sort by (_time desc) limit 100`)},
 	}, nil
 }
 
 func runPeer(ctx context.Context, o Options, s signal, start time.Time) error {
 	var err error
-	to := start.Add(time.Duration(s.batches)*100*time.Millisecond + time.Minute)
-	if s.queries, err = peerQueries(o.Peer.Kind, s.name, start.Add(-time.Second), to); err != nil {
+	if s.queries, err = peerQueries(o.Peer.Kind, s.name, generator{seed: o.Seed, start: start}, s.batches); err != nil {
 		return err
 	}
 	s.folder = ""

@@ -42,7 +42,10 @@ type signal struct {
 	queries []query
 }
 
-type query struct{ name, url string }
+type query struct {
+	name, url string
+	urls      []string // instead of url: another one each time
+}
 
 // queryRuns is how often a question is asked; the median is reported.
 const queryRuns = 7
@@ -62,28 +65,21 @@ func (o Options) signals(start time.Time) []signal {
 	prom := func(expr string) string {
 		return "/api/v1/query_range?" + values(nil, "query", expr, "start", seconds(start), "end", seconds(metricsTo), "step", "15")
 	}
-	tempo := func(expr string) string {
-		return "/tempo/api/search?" + values(nil, "q", expr, "start", seconds(from), "end", seconds(eventsTo), "limit", "20")
-	}
 	step := url.Values{"step": {"60"}}
 	all := []signal{
 		{"metrics", "sample", "/v1/metrics", "metrics", metricBatches, g.metrics(o.Series, interval), []query{
-			{"sum by (service_name) (rate)", prom(`sum by (service_name) (rate(shop_operations_1_total[1m]))`)},
-			{"topk by route", prom(`topk(5, sum by (http_route) (rate(shop_operations_2_total[1m])))`)},
+			{name: "sum by (service_name) (rate)", url: prom(`sum by (service_name) (rate(shop_operations_1_total[1m]))`)},
+			{name: "topk by route", url: prom(`topk(5, sum by (http_route) (rate(shop_operations_2_total[1m])))`)},
 		}},
 		{"logs", "record", "/v1/logs", "logs", batches, g.logs, []query{
-			{"needle word, everything", loki(`{service_name=~".+"} |= "nosuchneedleword"`, nil)},
-			{"field equality count", loki(`sum(count_over_time({service_name=~".+"} | http_response_status_code="500" [1m]))`, step)},
-			{"count per minute by service", loki(`sum by (service_name) (count_over_time({service_name=~".+"}[1m]))`, step)},
-			{"regex, everything", loki(`sum(count_over_time({service_name=~".+"} |~ "user [0-9]+7 " [1m]))`, step)},
-			{"last 100 of a service", loki(`{service_name="cart"}`, url.Values{"limit": {"100"}})},
+			{name: "needle word, everything", url: loki(`{service_name=~".+"} |= "nosuchneedleword"`, nil)},
+			{name: "field equality count", url: loki(`sum(count_over_time({service_name=~".+"} | http_response_status_code="500" [1m]))`, step)},
+			{name: "count per minute by service", url: loki(`sum by (service_name) (count_over_time({service_name=~".+"}[1m]))`, step)},
+			{name: "regex, everything", url: loki(`sum(count_over_time({service_name=~".+"} |~ "user [0-9]+7 " [1m]))`, step)},
+			{name: "last 100 of a service", url: loki(`{service_name="cart"}`, url.Values{"limit": {"100"}})},
 		}},
-		{"traces", "span", "/v1/traces", "traces", batches, g.traces, []query{
-			{"service and duration", tempo(`{ resource.service.name = "cart" && duration > 100ms }`)},
-			{"service and tag", tempo(`{ resource.service.name = "cart" && span.http.response.status_code = 500 }`)},
-			{"rare tag", tempo(`{ span.user.id = "u000042" }`)},
-			{"services", "/jaeger/api/services"},
-		}},
+		{"traces", "span", "/v1/traces", "traces", batches, g.traces,
+			append(g.tempoQueries("/tempo", batches), query{name: "services", url: "/jaeger/api/services"})},
 	}
 	var chosen []signal
 	for _, s := range all {
@@ -201,7 +197,7 @@ func measure(ctx context.Context, o Options, s signal, p *Process) (err error) {
 	row("CPU once settled", "%.2f µs a %s", float64((settled-before).Nanoseconds())/1e3/float64(records), s.unit)
 	row("peak memory", "%.0f MB", float64(peak)/1e6)
 	for _, q := range s.queries {
-		wall, cpu, size, err := p.ask(ctx, q.url)
+		wall, cpu, size, err := p.ask(ctx, q)
 		if err != nil {
 			return errors.Join(w.Flush(), fmt.Errorf("%s: %w", q.name, err))
 		}
@@ -250,13 +246,17 @@ func settle(ctx context.Context, p *Process) error {
 
 // ask measures one question: the median wall time, the mean CPU time and the
 // size of the answer.
-func (p *Process) ask(ctx context.Context, path string) (wall, cpu time.Duration, size int64, err error) {
+func (p *Process) ask(ctx context.Context, q query) (wall, cpu time.Duration, size int64, err error) {
 	before, err := p.CPU()
 	if err != nil {
 		return 0, 0, 0, err
 	}
 	walls := make([]time.Duration, queryRuns)
 	for i := range walls {
+		path := q.url
+		if q.urls != nil {
+			path = q.urls[i%len(q.urls)]
+		}
 		begin := time.Now()
 		if size, err = get(ctx, p.Base+path); err != nil {
 			return 0, 0, 0, err
