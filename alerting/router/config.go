@@ -21,6 +21,9 @@ type Config struct {
 	StartDelay model.Duration `yaml:"start_delay"`
 	// MaxSilences bounds silences, expired ones included. 0: no bound.
 	MaxSilences int `yaml:"max_silences"`
+	// MaxSilencedAlerts is how many active alerts a new silence may match without
+	// somebody confirming that it is meant. 0: any.
+	MaxSilencedAlerts int `yaml:"max_silenced_alerts"`
 	// MaxGroups bounds alert groups at one time. 0: no bound.
 	MaxGroups int `yaml:"max_groups"`
 	// MaxAlertsPerName bounds active alerts of one alertname. 0: no bound.
@@ -34,6 +37,7 @@ func DefaultConfig() Config {
 		MaintenanceInterval: model.Duration(15 * time.Minute),
 		StartDelay:          model.Duration(2 * time.Second),
 		MaxSilences:         10_000,
+		MaxSilencedAlerts:   100,
 		MaxGroups:           100_000,
 		MaxAlertsPerName:    100_000,
 	}
@@ -54,7 +58,7 @@ func (c *Config) Validate() error {
 	for _, n := range []struct {
 		name  string
 		value int
-	}{{"max_silences", c.MaxSilences}, {"max_groups", c.MaxGroups}, {"max_alerts_per_name", c.MaxAlertsPerName}} {
+	}{{"max_silences", c.MaxSilences}, {"max_silenced_alerts", c.MaxSilencedAlerts}, {"max_groups", c.MaxGroups}, {"max_alerts_per_name", c.MaxAlertsPerName}} {
 		if n.value < 0 {
 			errs = append(errs, fmt.Errorf("%s: must not be negative", n.name))
 		}

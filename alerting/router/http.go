@@ -72,6 +72,46 @@ func (r *Router) guard(next http.Handler) http.Handler {
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 		req.Header.Del("Origin") // no CORS headers
-		next.ServeHTTP(w, req)
+		if req.Method == http.MethodPost && req.URL.Path == "/api/v2/silences" {
+			again, err := r.checkSilence(req)
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			req = again
+		}
+		if r.share == nil || req.Method == http.MethodGet || !strings.HasPrefix(req.URL.Path, "/api/v2/silence") {
+			next.ServeHTTP(w, req)
+			return
+		}
+		// The others know of a silence before its author hears that it is there.
+		answer := held{ResponseWriter: w}
+		next.ServeHTTP(&answer, req)
+		if err := r.share.flush(req.Context()); err != nil {
+			refuse(w, fault.Unavailablef(10*time.Second, "other processes do not know of the change yet, this one does: %w", err))
+			return
+		}
+		answer.release()
 	})
+}
+
+// held is a response that is kept back until it is known to be true.
+type held struct {
+	http.ResponseWriter
+	status int
+	body   []byte
+}
+
+func (h *held) WriteHeader(status int) { h.status = status }
+
+func (h *held) Write(b []byte) (int, error) {
+	h.body = append(h.body, b...)
+	return len(b), nil
+}
+
+func (h *held) release() {
+	if h.status != 0 {
+		h.ResponseWriter.WriteHeader(h.status)
+	}
+	_, _ = h.ResponseWriter.Write(h.body) // the client went away
 }

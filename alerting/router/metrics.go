@@ -11,6 +11,8 @@ type metrics struct {
 	integrations    prometheus.Gauge
 	inhibitRules    prometheus.Gauge
 	requestDuration *prometheus.HistogramVec
+	shareFailures   prometheus.Counter
+	members         prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -41,7 +43,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.DefBuckets,
 		}, []string{"handler", "method", "code"}),
 	}
-	reg.MustRegister(m.received, m.invalid, m.journalFailures, m.damaged, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
+	m.shareFailures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "belfry_router_share_failures_total", Help: "Failed attempts to share silences and notifications with other processes.",
+	})
+	m.members = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "belfry_router_members", Help: "Processes that share silences and notifications, this one included; 0 if it is alone by configuration.",
+	})
+	reg.MustRegister(m.shareFailures, m.members, m.received, m.invalid, m.journalFailures, m.damaged, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
 	return m
 }
 

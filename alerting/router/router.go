@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"belfry/internal/fault"
+	"belfry/internal/state"
 )
 
 // Options are what a Router needs. Alertmanager, ExternalURL and Dir are
@@ -41,6 +42,13 @@ type Options struct {
 	// http://host:4321/alertmanager.
 	ExternalURL *url.URL
 	Dir         string // of silences and the notification log
+	// Maintenance are the windows that are in the configuration file.
+	Maintenance MaintenanceConfig
+	// DB keeps the maintenance windows that people make by API. nil: there are none.
+	DB *state.DB
+	// Shared says that routers of other processes are on the same DB: silences
+	// and the notification log are shared with them.
+	Shared bool
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -60,6 +68,8 @@ type Router struct {
 	nflog           *nflog.Log
 	silenceJournal  *journal
 	nflogJournal    *journal
+	share           *share // nil: alone
+	windows         *maintenance
 	groupMarker     marker.GroupMarker
 	pipelines       *notify.PipelineBuilder
 	dispatchMetrics *dispatch.DispatcherMetrics
@@ -89,6 +99,9 @@ func New(o Options) (r *Router, err error) {
 		return nil, fmt.Errorf("router: %w", err)
 	}
 	utf8Names()
+	if err := o.Maintenance.Validate(); err != nil {
+		return nil, fmt.Errorf("router: maintenance: %w", err)
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -148,6 +161,11 @@ func (r *Router) openState() error {
 	}
 	r.silences.SetBroadcast(r.silenceJournal.append)
 	r.nflog.SetBroadcast(r.nflogJournal.append)
+	if r.opts.Shared && r.opts.DB != nil {
+		r.shareState()
+	}
+	r.windows = &maintenance{router: r, db: r.opts.DB}
+	r.windows.set(r.opts.Maintenance)
 	r.silencer = silence.NewSilencer(r.silences, r.logger, r.recorder)
 	r.alerts, err = mem.NewAlerts(context.Background(), alertGCInterval, r.opts.Config.MaxAlertsPerName,
 		r.silencer, r.logger, r.recorder, r.opts.Registerer, featurecontrol.NoopFlags{})
@@ -155,6 +173,49 @@ func (r *Router) openState() error {
 		return err
 	}
 	return r.openPosted()
+}
+
+// shareState tells other processes what is journaled here.
+func (r *Router) shareState() {
+	r.share = newShare(r.opts.DB, r.logger.With("component", "share"), r.metrics,
+		map[string]func([]byte) error{kindSilence: r.silences.Merge, kindNotice: r.nflog.Merge})
+	r.silences.SetBroadcast(func(b []byte) {
+		r.silenceJournal.append(b)
+		r.share.silence(b)
+	})
+	r.nflog.SetBroadcast(func(b []byte) {
+		r.nflogJournal.append(b)
+		r.share.notice(b)
+	})
+}
+
+// choresUntil looks after silences that end by themselves and after maintenance
+// windows, until stop is closed.
+func (r *Router) choresUntil(stop <-chan struct{}) {
+	tick := time.NewTicker(chores)
+	defer tick.Stop()
+	until := untilResolved{router: r, known: map[string]idle{}}
+	for {
+		now := time.Now()
+		if err := errors.Join(r.windows.look(context.Background(), now), until.look(context.Background(), now)); err != nil {
+			r.logger.Error("maintenance windows or silences until resolved cannot be looked after", "err", err)
+		}
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// SetMaintenance puts other windows in the place of those of the configuration
+// file.
+func (r *Router) SetMaintenance(c MaintenanceConfig) error {
+	if err := c.Validate(); err != nil {
+		return fmt.Errorf("router: maintenance: %w", err)
+	}
+	r.windows.set(c)
+	return nil
 }
 
 func (r *Router) openPosted() (err error) {
@@ -211,7 +272,7 @@ func (r *Router) path(name string) string { return filepath.Join(r.opts.Dir, nam
 
 // Start begins to route. The router stops when Shutdown is called, not when ctx
 // is done.
-func (r *Router) Start(context.Context) error {
+func (r *Router) Start(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.running.Load() != nil || r.stopped {
@@ -222,7 +283,15 @@ func (r *Router) Start(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("router: %w", err)
 	}
+	if r.share != nil {
+		// What others have silenced is known before the first alert; if not, it is soon.
+		if err := r.share.pull(ctx); err != nil {
+			r.logger.Error("silences of other processes are not known yet", "err", err)
+		}
+		r.maintenance.Go(func() { r.share.run(r.stop) })
+	}
 	r.swap(next)
+	r.maintenance.Go(func() { r.choresUntil(r.stop) })
 	r.maintenance.Go(func() { r.silenceJournal.run(r.stop) })
 	r.maintenance.Go(func() { r.nflogJournal.run(r.stop) })
 	r.maintenance.Go(func() { r.posted.journal.run(r.stop) })

@@ -22,6 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+
+	"belfry/internal/state"
 )
 
 // pass lets virtual time pass.
@@ -34,6 +36,8 @@ type rig struct {
 	dir    string
 	router *Router
 	start  time.Time
+	db     *state.DB // of maintenance windows and what is shared, where set
+	shared bool
 
 	mu    sync.Mutex
 	told  []string
@@ -66,6 +70,7 @@ func (g *rig) open(config string) {
 		ExternalURL: &url.URL{Scheme: "http", Host: "belfry.test", Path: "/alertmanager"},
 		Logger:      slog.New(slog.NewTextHandler(g.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Registerer:  prometheus.NewPedanticRegistry(),
+		DB:          g.db, Shared: g.shared,
 	})
 	require.NoError(g.t, err)
 	require.NoError(g.t, r.Start(context.Background()))

@@ -93,7 +93,7 @@ func (r *Router) swap(next *routing) {
 	previous.halt()
 
 	next.inhibitor = inhibit.NewInhibitor(r.alerts, next.config.InhibitRules, r.logger, r.recorder)
-	pipeline := r.pipelines.New(next.receivers, func() time.Duration { return 0 },
+	pipeline := r.pipelines.New(next.receivers, r.share.wait,
 		next.inhibitor, r.silencer, next.intervener, r.groupMarker, r.nflog, nil)
 	next.dispatcher = dispatch.NewDispatcher(r.alerts, next.routes, flushStage{r, pipeline}, r.groupMarker,
 		flushTimeout, dispatchMaintenance, groupLimit(r.opts.Config.MaxGroups), r.logger, r.recorder, r.dispatchMetrics)

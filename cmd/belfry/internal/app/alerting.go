@@ -50,6 +50,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 	if al.router, err = router.New(router.Options{
 		Config: a.cfg.Routing, Alertmanager: a.cfg.alertmanager, Escalator: al.escalation,
 		ExternalURL: a.cfg.externalURL().JoinPath("alertmanager"), Dir: a.dir("alertmanager"),
+		Maintenance: a.cfg.Maintenance, DB: al.state, Shared: al.state.Dialect() == "postgres",
 		Logger: a.logger.With("component", "alertmanager"), Registerer: a.registry,
 	}); err != nil {
 		return nil, fmt.Errorf("alertmanager: %w", err)

@@ -51,11 +51,12 @@ type Config struct {
 	ScrapeConfigs     yaml.Node `yaml:"scrape_configs"`
 	ScrapeConfigFiles []string  `yaml:"scrape_config_files"`
 
-	Rules      rules.Config      `yaml:"rules"`
-	Routing    router.Config     `yaml:"routing"`
-	OnCall     oncall.Config     `yaml:"oncall"`
-	Escalation escalation.Config `yaml:"escalation"`
-	Notify     notify.Config     `yaml:"notify"`
+	Rules       rules.Config             `yaml:"rules"`
+	Routing     router.Config            `yaml:"routing"`
+	Maintenance router.MaintenanceConfig `yaml:"maintenance"`
+	OnCall      oncall.Config            `yaml:"oncall"`
+	Escalation  escalation.Config        `yaml:"escalation"`
+	Notify      notify.Config            `yaml:"notify"`
 
 	dir          string // of the file; relative paths in it start there
 	alertmanager *amconfig.Config

@@ -120,6 +120,7 @@ func (a *App) apply(cfg *Config) error {
 		part("metrics", a.stores.metrics.Reload(ctx, cfg.Metrics)),
 		part("escalation", a.alerting.escalation.Apply(cfg.settings())),
 		part("alertmanager", a.alerting.router.Reload(cfg.alertmanager)),
+		part("maintenance", a.alerting.router.SetMaintenance(cfg.Maintenance)),
 		part("rules", a.alerting.rules.Reload(cfg.resolvedRules())),
 		part("scrape_configs", a.ingest.scraper.Reload(cfg.scrape())),
 		part("collector", a.ingest.collector.Reload(ctx, section)),

@@ -193,6 +193,10 @@ func (a *App) routeAlerting(mux *http.ServeMux) {
 	mux.Handle("/api/belfry/v1/", own)
 	mux.Handle("/v2/", own)
 	mux.Handle("GET /api/belfry/v1/rules", a.api("rules", a.alerting.rules.Handler()))
+	const maintenance = "/api/belfry/v1/maintenance"
+	windows := a.api("maintenance", a.onlyDefaultTenant(a.alerting.router.MaintenanceHandler(maintenance)))
+	mux.Handle(maintenance, windows)
+	mux.Handle(maintenance+"/", windows)
 	for prefix, t := range map[string]rules.Type{ // Mimir's and Loki's, old and new; and one that is ours
 		"/prometheus/config/v1/rules": rules.Metrics, "/config/v1/rules": rules.Metrics, "/prometheus/rules": rules.Metrics,
 		"/loki/api/v1/rules": rules.Logs, "/api/prom/rules": rules.Logs, "/api/belfry/v1/rule-groups": rules.Metrics,
