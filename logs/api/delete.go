@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"belfry/internal/deletion"
 	"belfry/internal/fault"
 	"belfry/internal/tenant"
 	"belfry/logs"
@@ -54,30 +55,30 @@ func (a *API) requestDeletion(w http.ResponseWriter, r *http.Request) error {
 	if query == "" {
 		return fault.Invalidf("query not set")
 	}
-	if _, err := a.deleteEntries(r, query, from, to, a.o.CancelWindow); err != nil {
+	if _, err := a.deleteEntries(r, deletion.Request{Query: query, From: from, To: to, CancelWindow: a.o.CancelWindow}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// deleteEntries accepts a deletion of [from, to], and its entry in the audit log.
-func (a *API) deleteEntries(r *http.Request, query string, from, to time.Time, delay time.Duration) (logs.Deletion, error) {
-	ms, filter, err := pushdown.Selection(query)
+// deleteEntries accepts a deletion, after its entry in the audit log.
+func (a *API) deleteEntries(r *http.Request, req deletion.Request) (deletion.Deletion, error) {
+	ms, filter, err := pushdown.Selection(req.Query)
 	if err != nil {
-		return logs.Deletion{}, err
+		return deletion.Deletion{}, err
 	}
-	detail := map[string]string{"from": from.UTC().Format(time.RFC3339Nano), "to": to.UTC().Format(time.RFC3339Nano), "cancel_window": delay.String()}
-	if err := a.o.Audit(r, "logs.delete", query, detail); err != nil {
-		return logs.Deletion{}, err
+	detail := req.Detail()
+	if err := a.o.Audit(r, "logs.delete", req.Query, detail); err != nil {
+		return deletion.Deletion{}, err
 	}
 	d, err := a.o.Store.Delete(r.Context(), logs.DeleteRequest{
-		Query: logs.Query{Tenant: tenant.ID(r.Context()), From: from.UnixNano(), To: to.UnixNano() + 1, Streams: ms, Filter: filter},
-		Label: query, Delay: delay,
+		Query: logs.Query{Tenant: tenant.ID(r.Context()), From: req.From.UnixNano(), To: req.To.UnixNano() + 1, Streams: ms, Filter: filter},
+		Label: req.Query, Delay: req.CancelWindow,
 	})
 	if err != nil {
 		detail["error"] = err.Error()
-		if aerr := a.o.Audit(r, "logs.delete.refused", query, detail); aerr != nil {
+		if aerr := a.o.Audit(r, "logs.delete.refused", req.Query, detail); aerr != nil {
 			a.o.Logger.Error("recording a refused deletion", "error", aerr)
 		}
 	}
@@ -92,7 +93,7 @@ func (a *API) listDeletions(w http.ResponseWriter, r *http.Request) error {
 	out := []lokiDeletion{}
 	for i := range list {
 		d := &list[i]
-		if d.State != logs.DeletionCanceled {
+		if d.State != deletion.Canceled {
 			out = append(out, lokiDeletion{d.ID, seconds(d.From), seconds(d.To - 1), d.Label, lokiStatus(d), seconds(d.Created.UnixNano())})
 		}
 	}
@@ -102,11 +103,11 @@ func (a *API) listDeletions(w http.ResponseWriter, r *http.Request) error {
 // seconds has milliseconds behind the point.
 func seconds(ns int64) float64 { return float64(ns/int64(time.Millisecond)) / 1000 }
 
-func lokiStatus(d *logs.Deletion) string {
+func lokiStatus(d *deletion.Deletion) string {
 	switch d.State {
-	case logs.DeletionDone:
+	case deletion.Done:
 		return "processed"
-	case logs.DeletionRunning:
+	case deletion.Running:
 		return fmt.Sprintf("%d%% Complete", int(d.Progress*100))
 	}
 	return "received"
@@ -124,21 +125,9 @@ func (a *API) cancelDeletion(w http.ResponseWriter, r *http.Request) error {
 			return fault.Invalidf("force: %q is neither true nor false", s)
 		}
 	}
-	if _, err := a.cancel(r, id, force); err != nil {
+	if _, err := a.deletions().Cancel(r, id, force); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-func (a *API) cancel(r *http.Request, id string, force bool) (logs.Deletion, error) {
-	d, err := a.o.Store.Deletion(r.Context(), tenant.ID(r.Context()), id)
-	if err != nil {
-		return d, err
-	}
-	detail := map[string]string{"id": id, "force": strconv.FormatBool(force)}
-	if err := a.o.Audit(r, "logs.delete.cancel", d.Label, detail); err != nil {
-		return d, err
-	}
-	return a.o.Store.CancelDeletion(r.Context(), tenant.ID(r.Context()), id, force)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"belfry/internal/deletion"
 	"belfry/internal/fault"
 	"belfry/logs"
 
@@ -15,9 +16,9 @@ import (
 const settle = 30 * time.Second
 
 // ended waits until a deletion has ended.
-func ended(t *testing.T, s logs.Store, id string) logs.Deletion {
+func ended(t *testing.T, s logs.Store, id string) deletion.Deletion {
 	t.Helper()
-	var d logs.Deletion
+	var d deletion.Deletion
 	require.Eventually(t, func() bool {
 		var err error
 		d, err = s.Deletion(context.Background(), Tenant, id)
@@ -53,8 +54,8 @@ func testDeletion(t *testing.T, s logs.Store) {
 	}
 	check()
 	d = ended(t, s, d.ID)
-	require.Equal(t, logs.DeletionDone, d.State)
-	require.EqualValues(t, len(doomed), d.Entries)
+	require.Equal(t, deletion.Done, d.State)
+	require.EqualValues(t, len(doomed), d.Records)
 	require.InDelta(t, 1, d.Progress, 0)
 	check()
 	_, err = s.Append(ctx, Tenant, Request([]logs.Label{{Name: "service_name", Value: "a"}},
@@ -64,7 +65,7 @@ func testDeletion(t *testing.T, s logs.Store) {
 
 	list, err := s.Deletions(ctx, Tenant)
 	require.NoError(t, err)
-	require.Equal(t, []logs.Deletion{d}, list)
+	require.Equal(t, []deletion.Deletion{d}, list)
 	_, err = s.CancelDeletion(ctx, Tenant, d.ID, true)
 	require.Equal(t, fault.Conflict, fault.KindOf(err))
 	for _, other := range []string{"12345", "nonsense"} {
@@ -86,11 +87,11 @@ func testCanceledDeletion(t *testing.T, s logs.Store) {
 	r := logs.DeleteRequest{Query: query(t, `service_name=~"a|x.*"`), Delay: time.Hour}
 	d, err := s.Delete(ctx, r)
 	require.NoError(t, err)
-	require.Equal(t, logs.DeletionWaiting, d.State)
+	require.Equal(t, deletion.Waiting, d.State)
 	require.Equal(t, Now().Add(time.Hour), d.Due)
 	require.Len(t, collect(t, s, forward(everything())), 5, "hidden while it waits")
 	d, err = s.CancelDeletion(ctx, Tenant, d.ID, false)
 	require.NoError(t, err)
-	require.Equal(t, logs.DeletionCanceled, d.State)
+	require.Equal(t, deletion.Canceled, d.State)
 	require.Len(t, collect(t, s, forward(everything())), 10)
 }

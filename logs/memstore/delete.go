@@ -5,21 +5,22 @@ import (
 	"slices"
 	"strconv"
 
+	"belfry/internal/deletion"
 	"belfry/internal/fault"
 	"belfry/logs"
 )
 
-// deletion is a deletion with what it took, as long as it may be canceled.
-type deletion struct {
-	logs.Deletion
+// accepted is a deletion with what it took, as long as it may be canceled.
+type accepted struct {
+	deletion.Deletion
 	kept []logs.Entry
 }
 
 // Delete implements logs.Deleter. Entries that a canceled deletion gives back
 // come behind those that arrived meanwhile.
-func (s *Store) Delete(ctx context.Context, r logs.DeleteRequest) (logs.Deletion, error) {
+func (s *Store) Delete(ctx context.Context, r logs.DeleteRequest) (deletion.Deletion, error) {
 	if r.From >= r.To {
-		return logs.Deletion{}, fault.Invalidf("deletion of an empty time range")
+		return deletion.Deletion{}, fault.Invalidf("deletion of an empty time range")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -29,9 +30,9 @@ func (s *Store) Delete(ctx context.Context, r logs.DeleteRequest) (logs.Deletion
 		s.tenants[r.Tenant] = t
 	}
 	now := s.o.Now().UTC()
-	d := &deletion{Deletion: logs.Deletion{
+	d := &accepted{Deletion: deletion.Deletion{
 		ID: strconv.Itoa(len(t.deletions) + 1), Label: r.Label, From: r.From, To: r.To,
-		State: logs.DeletionWaiting, Created: now, Due: now.Add(max(r.Delay, 0)),
+		State: deletion.Waiting, Created: now, Due: now.Add(max(r.Delay, 0)),
 	}}
 	t.deletions = append(t.deletions, d)
 	t.entries = slices.DeleteFunc(t.entries, func(e logs.Entry) bool {
@@ -45,18 +46,18 @@ func (s *Store) Delete(ctx context.Context, r logs.DeleteRequest) (logs.Deletion
 }
 
 // settled ends a deletion that is due.
-func (s *Store) settled(d *deletion) logs.Deletion {
-	if now := s.o.Now().UTC(); d.State == logs.DeletionWaiting && !d.Due.After(now) {
-		d.State, d.Ended, d.Entries, d.Progress, d.kept = logs.DeletionDone, now, int64(len(d.kept)), 1, nil
+func (s *Store) settled(d *accepted) deletion.Deletion {
+	if now := s.o.Now().UTC(); d.State == deletion.Waiting && !d.Due.After(now) {
+		d.State, d.Ended, d.Records, d.Progress, d.kept = deletion.Done, now, int64(len(d.kept)), 1, nil
 	}
 	return d.Deletion
 }
 
 // Deletions implements logs.Deleter.
-func (s *Store) Deletions(ctx context.Context, tenant string) ([]logs.Deletion, error) {
+func (s *Store) Deletions(ctx context.Context, tenant string) ([]deletion.Deletion, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []logs.Deletion
+	var out []deletion.Deletion
 	if t := s.tenants[tenant]; t != nil {
 		for _, d := range slices.Backward(t.deletions) {
 			out = append(out, s.settled(d))
@@ -65,7 +66,7 @@ func (s *Store) Deletions(ctx context.Context, tenant string) ([]logs.Deletion, 
 	return out, ctx.Err()
 }
 
-func (s *Store) find(tenant, id string) (*tenantData, *deletion, error) {
+func (s *Store) find(tenant, id string) (*tenantData, *accepted, error) {
 	if t := s.tenants[tenant]; t != nil {
 		for _, d := range t.deletions {
 			if d.ID == id {
@@ -77,28 +78,28 @@ func (s *Store) find(tenant, id string) (*tenantData, *deletion, error) {
 }
 
 // Deletion implements logs.Deleter.
-func (s *Store) Deletion(ctx context.Context, tenant, id string) (logs.Deletion, error) {
+func (s *Store) Deletion(ctx context.Context, tenant, id string) (deletion.Deletion, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, d, err := s.find(tenant, id)
 	if err != nil {
-		return logs.Deletion{}, err
+		return deletion.Deletion{}, err
 	}
 	return s.settled(d), ctx.Err()
 }
 
 // CancelDeletion implements logs.Deleter.
-func (s *Store) CancelDeletion(ctx context.Context, tenant, id string, _ bool) (logs.Deletion, error) {
+func (s *Store) CancelDeletion(ctx context.Context, tenant, id string, _ bool) (deletion.Deletion, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, d, err := s.find(tenant, id)
 	if err != nil {
-		return logs.Deletion{}, err
+		return deletion.Deletion{}, err
 	}
-	if state := s.settled(d).State; state != logs.DeletionWaiting {
-		return logs.Deletion{}, fault.New(fault.Conflict, "deletion %s is %s", id, state)
+	if state := s.settled(d).State; state != deletion.Waiting {
+		return deletion.Deletion{}, fault.New(fault.Conflict, "deletion %s is %s", id, state)
 	}
 	t.entries = append(t.entries, d.kept...)
-	d.State, d.Ended, d.kept = logs.DeletionCanceled, s.o.Now().UTC(), nil
+	d.State, d.Ended, d.kept = deletion.Canceled, s.o.Now().UTC(), nil
 	return d.Deletion, ctx.Err()
 }

@@ -34,7 +34,7 @@ type tenantData struct {
 	streams   map[logs.StreamID]*logs.Stream
 	entries   []logs.Entry // by arrival
 	types     map[string]logs.FieldType
-	deletions []*deletion // by ID
+	deletions []*accepted // by ID
 }
 
 var _ logs.Store = (*Store)(nil)

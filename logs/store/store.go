@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"belfry/internal/columnar"
+	"belfry/internal/columnar/keeper"
 	"belfry/internal/vfs"
 	"belfry/logs"
 	"belfry/logs/internal/record"
@@ -25,7 +26,8 @@ type Options struct {
 
 // Store is a logs store. It is safe for concurrent use.
 type Store struct {
-	db *columnar.DB
+	keeper.Keeper // of deletions
+	db            *columnar.DB
 }
 
 var _ logs.Store = (*Store)(nil)
@@ -49,7 +51,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db}, nil
+	return &Store{Keeper: keeper.New(db), db: db}, nil
 }
 
 // Close writes what is in memory to files and closes the store.
