@@ -2,6 +2,7 @@ package api
 
 import (
 	"log/slog"
+	"net/http"
 	"time"
 
 	"belfry/traces"
@@ -19,6 +20,13 @@ type Options struct {
 	DefaultLookback time.Duration // range of a search that names none; 24 h
 	MaxTraceSpans   int           // spans of one trace that are returned; 100,000
 	MaxLimit        int           // traces that one search may ask for; 10,000
+
+	// Of deletions: who carries them out, how long one may be canceled whose
+	// request does not say, and what records an action before it is done (an
+	// error forbids it; nil: nothing is recorded).
+	Deleter      traces.Deleter
+	CancelWindow time.Duration
+	Audit        func(r *http.Request, action, target string, detail map[string]string) error
 }
 
 func (o Options) withDefaults() Options {
@@ -30,6 +38,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Audit == nil {
+		o.Audit = func(*http.Request, string, string, map[string]string) error { return nil }
 	}
 	if o.Version == "" {
 		o.Version = "dev"

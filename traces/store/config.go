@@ -14,6 +14,7 @@ import (
 // Config is what users configure of the trace store.
 type Config struct {
 	Retention RetentionConfig `yaml:"retention"`
+	Deletion  DeletionConfig  `yaml:"deletion"`
 	// Durability is "write" (an acknowledged span survives the death of the
 	// process, and reaches the disk within SyncInterval) or "fsync" (it is on the disk).
 	Durability   string         `yaml:"durability"`
@@ -26,6 +27,15 @@ type Config struct {
 type RetentionConfig struct {
 	Time model.Duration  `yaml:"time"` // spans that started longer ago are not accepted either
 	Size config.ByteSize `yaml:"size"` // of all tenants together
+
+	// Rules give some spans a time of their own; the first that a span meets counts.
+	Rules []RuleConfig `yaml:"rules"`
+}
+
+// DeletionConfig is about deletions that people ask for.
+type DeletionConfig struct {
+	// CancelWindow is how long a deletion only hides, and may be taken back.
+	CancelWindow model.Duration `yaml:"cancel_window"`
 }
 
 // FlushConfig says when spans go from memory to files.
@@ -54,6 +64,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		Retention:    RetentionConfig{Time: model.Duration(14 * 24 * time.Hour)},
+		Deletion:     DeletionConfig{CancelWindow: model.Duration(15 * time.Minute)},
 		Durability:   DurabilityWrite,
 		SyncInterval: model.Duration(time.Second),
 		Flush:        FlushConfig{Size: 64 << 20, Age: model.Duration(time.Minute)},
@@ -72,7 +83,8 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: %s", field, problem))
 		}
 	}
-	check(c.Retention.Time >= 0, "retention.time", "must not be negative")
+	c.Retention.validate(check)
+	check(c.Deletion.CancelWindow >= 0, "deletion.cancel_window", "must not be negative")
 	check(c.Durability == DurabilityWrite || c.Durability == DurabilityFsync, "durability", "must be write or fsync")
 	check(c.SyncInterval > 0, "sync_interval", "must be positive")
 	check(c.Flush.Size >= 1<<20, "flush.size", "must be at least 1MiB")

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"belfry/internal/columnar"
+	"belfry/internal/columnar/keeper"
 	"belfry/internal/vfs"
 	"belfry/traces"
 )
@@ -24,13 +25,15 @@ type Options struct {
 
 // Store keeps the spans of all tenants. It is safe for concurrent use.
 type Store struct {
-	db     *columnar.DB
-	config Config
+	keeper.Keeper // of deletions
+	db            *columnar.DB
+	config        Config
 }
 
 var (
 	_ traces.Appender = (*Store)(nil)
 	_ traces.Querier  = (*Store)(nil)
+	_ traces.Deleter  = (*Store)(nil)
 )
 
 // Open opens the store in o.Dir, creating it if there is none.
@@ -39,6 +42,10 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	c := &o.Config
+	retention, err := c.Retention.engine()
+	if err != nil {
+		return nil, err
+	}
 	db, err := columnar.Open(columnar.Options{
 		Dir: o.Dir, FS: o.FS, Signal: "traces",
 		Decode:  newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
@@ -48,14 +55,14 @@ func Open(o Options) (*Store, error) {
 		FlushAge:         time.Duration(c.Flush.Age),
 		Durability:       c.durability(),
 		SyncInterval:     time.Duration(c.SyncInterval),
-		Retention:        columnar.Retention{MaxAge: time.Duration(c.Retention.Time), MaxBytes: uint64(c.Retention.Size)},
+		Retention:        retention,
 		QueryConcurrency: c.Limits.QueryConcurrency,
 		Logger:           o.Logger, Registerer: o.Registerer, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: db, config: o.Config}, nil
+	return &Store{Keeper: keeper.New(db), db: db, config: o.Config}, nil
 }
 
 // Close flushes and closes. Queries and appends that come later fail.

@@ -23,18 +23,21 @@ type Opener func(t *testing.T) (store Store, reopen func() Store)
 // RunSuite checks what package traces promises of a store.
 func RunSuite(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, Opener){
-		"rejects bad spans one by one":       testRejects,
-		"refuses what is not OTLP":           testRefuses,
-		"keeps tenants apart":                testTenants,
-		"gives back what it was given":       testRoundTrip,
-		"keeps what is spread over time":     testSpread,
-		"decides filters":                    testFilters,
-		"hands over the newest first":        testNewest,
-		"stops when told":                    testStop,
-		"ends with its context":              testContext,
-		"holds long and deep traces":         testLongTrace,
-		"survives being closed":              testReopen,
-		"serves appends and queries at once": testConcurrent,
+		"rejects bad spans one by one":         testRejects,
+		"refuses what is not OTLP":             testRefuses,
+		"keeps tenants apart":                  testTenants,
+		"gives back what it was given":         testRoundTrip,
+		"keeps what is spread over time":       testSpread,
+		"decides filters":                      testFilters,
+		"hands over the newest first":          testNewest,
+		"stops when told":                      testStop,
+		"ends with its context":                testContext,
+		"holds long and deep traces":           testLongTrace,
+		"survives being closed":                testReopen,
+		"serves appends and queries at once":   testConcurrent,
+		"deletes what is asked for":            testDeletion,
+		"refuses deletions that are not exact": testRefusedDeletion,
+		"takes deletions back":                 testCanceledDeletion,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}

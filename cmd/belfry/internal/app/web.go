@@ -177,7 +177,11 @@ func (a *App) routeLogs(mux *http.ServeMux) {
 func (a *App) routeTraces(mux *http.ServeMux) {
 	opts := traceapi.Options{
 		Store: a.stores.traces, Engine: a.stores.traceql, Version: a.opts.Version, Logger: a.logger.With("component", "traces"),
+		Deleter: a.stores.traces, CancelWindow: time.Duration(a.cfg.Traces.Deletion.CancelWindow), Audit: a.record,
 	}
+	deletions := a.api("deletions", traceapi.NewDeletions(opts))
+	mux.Handle(traceapi.DeletionsPath, deletions)
+	mux.Handle(traceapi.DeletionsPath+"/", deletions)
 	mux.Handle("/tempo/", http.StripPrefix("/tempo", a.api("tempo", compressed(traceapi.NewTempo(opts)))))
 	mux.Handle("/jaeger/", http.StripPrefix("/jaeger", a.api("jaeger", compressed(traceapi.NewJaeger(opts)))))
 	mux.Handle("/zipkin/", http.StripPrefix("/zipkin", a.api("zipkin", traceapi.NewZipkin(opts))))
