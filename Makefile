@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 UI_SRC  := $(shell find ui/app -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
 
-.PHONY: help demo run build ui test race lint fuzz bench generate clean
+.PHONY: help demo run build ui plugin plugin-test plugin-host test race lint fuzz bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,23 @@ test: ui ## everything that can fail, against real processes
 	$(GO) test ./...
 	cd ui/app && $(NPM) test --silent
 	./test/browser/run
+
+PLUGIN           := ui/grafana
+PLUGIN_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+PLUGIN_MODULES   := $(PLUGIN)/node_modules/.package-lock.json
+
+$(PLUGIN_MODULES): $(PLUGIN)/package-lock.json
+	@cd $(PLUGIN) && $(NPM) ci --no-audit --no-fund --ignore-scripts --loglevel=error
+
+plugin: $(PLUGIN_MODULES) ## ui/grafana/dist: the Grafana plugin for Linux, macOS and Windows
+	@cd $(PLUGIN) && $(NPM) run --silent build && GO=$(GO) build/backend.sh $(PLUGIN_PLATFORMS)
+
+plugin-host: $(PLUGIN_MODULES)
+	@cd $(PLUGIN) && $(NPM) run --silent build && GO=$(GO) build/backend.sh $$($(GO) env GOOS)/$$($(GO) env GOARCH)
+
+plugin-test: plugin-host ## the plugin's tests, against a real Belfry and in a browser
+	cd $(PLUGIN) && $(GO) vet ./... && $(GO) test ./...
+	cd $(PLUGIN) && $(NPM) run --silent lint && $(NPM) test --silent
 
 race: ## the Go tests under the race detector
 	$(GO) test -race -short ./...

@@ -22,7 +22,7 @@ import {
 } from '@grafana/data';
 import { DataSourceWithBackend, getTemplateSrv } from '@grafana/runtime';
 import React from 'react';
-import { catchError, firstValueFrom, map, type Observable, of } from 'rxjs';
+import { catchError, defer, firstValueFrom, map, type Observable, of } from 'rxjs';
 
 import { fromAbstract, toAbstract } from './abstract';
 import { applicability, others, signalOf } from './adhoc';
@@ -92,7 +92,8 @@ export class BelfryDatasource extends DataSourceWithBackend<BelfryQuery, BelfryO
     }
     const groupBy = (request as { groupByKeys?: string[] }).groupByKeys;
     const targets = groupBy?.length ? request.targets.map((q) => ({ ...q, groupBy })) : request.targets;
-    return super.query({ ...request, targets }).pipe(
+    // What is thrown at once fails the query as well, and leaves no panel waiting.
+    return defer(() => super.query({ ...request, targets })).pipe(
       map((response) => finish(response, this.options.timeShift)),
       catchError((err: unknown) => of(failed(request.targets[0]?.refId ?? 'A', err)))
     );
