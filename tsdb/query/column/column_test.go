@@ -63,7 +63,7 @@ func TestXORDecodesEveryBit(t *testing.T) {
 					points = append(points, promql.FPoint{T: at, F: last})
 					at += step()
 				}
-				got, err := appendXOR(nil, encode(t, points).Bytes())
+				got, err := new(xorDecoder).append(nil, encode(t, points).Bytes())
 				require.NoError(t, err)
 				requireSame(t, points, got)
 			}
@@ -119,7 +119,7 @@ func FuzzXOR(f *testing.F) {
 	f.Add(encode(f, []promql.FPoint{{T: 1, F: 1}, {T: 5, F: 2}, {T: 7, F: 2}, {T: 9000, F: -1e300}}).Bytes())
 	f.Add([]byte{0, 3, 1, 2})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := appendXOR(nil, data)
+		got, err := new(xorDecoder).append(nil, data)
 		if err != nil || len(data) < xorHeader {
 			return
 		}
@@ -146,9 +146,12 @@ func BenchmarkXOR(b *testing.B) {
 	}
 	c := encode(b, points)
 	b.Run("column", func(b *testing.B) {
-		var dst []promql.FPoint
+		var (
+			dst []promql.FPoint
+			d   xorDecoder
+		)
 		for b.Loop() {
-			dst, _ = appendXOR(dst[:0], c.Bytes())
+			dst, _ = d.append(dst[:0], c.Bytes())
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(points)), "ns/sample")
 	})

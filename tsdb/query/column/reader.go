@@ -25,6 +25,7 @@ type Reader struct {
 	chunks  chunks.Iterator
 	samples chunkenc.Iterator
 	points  []promql.FPoint
+	xor     xorDecoder
 	plain   reflect.Type // of the iterator that yields a chunk's bytes as they are
 }
 
@@ -67,7 +68,7 @@ func (r *Reader) appendChunk(c chunkenc.Chunk) error {
 	r.samples = c.Iterator(r.samples)
 	if c.Encoding() == chunkenc.EncXOR && reflect.TypeOf(r.samples) == r.plain {
 		var err error
-		if r.points, err = appendXOR(r.points, c.Bytes()); err != nil {
+		if r.points, err = r.xor.append(r.points, c.Bytes()); err != nil {
 			return fmt.Errorf("decode chunk: %w", err)
 		}
 		return nil
