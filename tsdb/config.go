@@ -111,6 +111,10 @@ type QueryConfig struct {
 	MaxSamples     int            `yaml:"max_samples"`     // samples that one query may hold in memory
 	MaxConcurrency int            `yaml:"max_concurrency"` // queries that run at a time; others wait
 	LookbackDelta  model.Duration `yaml:"lookback_delta"`  // how old a sample an instant may see
+
+	// ResultCache is how much memory the results of range queries may take, so
+	// that a refreshed dashboard computes only what is new. Zero keeps none.
+	ResultCache config.ByteSize `yaml:"result_cache"`
 }
 
 // OTLPConfig says how OTLP metrics become series.
@@ -183,6 +187,7 @@ func DefaultConfig() Config {
 			MaxSamples:     50_000_000,
 			MaxConcurrency: 20,
 			LookbackDelta:  model.Duration(5 * time.Minute),
+			ResultCache:    64 << 20,
 		},
 		OTLP: OTLPConfig{
 			TranslationStrategy:       UnderscoreEscapingWithSuffixes,
@@ -237,6 +242,7 @@ func (c Config) Validate() error {
 	positive("query.max_samples", int64(c.Query.MaxSamples))
 	positive("query.max_concurrency", int64(c.Query.MaxConcurrency))
 	positive("query.lookback_delta", int64(c.Query.LookbackDelta))
+	notNegative("query.result_cache", int64(c.Query.ResultCache))
 	switch c.OTLP.TranslationStrategy {
 	case UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes, NoTranslation:
 	default:

@@ -17,6 +17,7 @@ import (
 
 	"belfry/internal/tenant"
 	"belfry/tsdb"
+	"belfry/tsdb/query/cache"
 	"belfry/tsdb/query/fragment"
 )
 
@@ -61,6 +62,7 @@ type Engine struct {
 	general *promql.Engine
 	metrics *engineMetrics
 	limits  fragment.Limits
+	cache   *cache.Cache // nil keeps no results
 }
 
 var _ promql.QueryEngine = (*Engine)(nil)
@@ -70,7 +72,11 @@ var _ promql.QueryEngine = (*Engine)(nil)
 // Config.MaxSamples in memory fails and says so.
 func NewEngine(o Options) *Engine {
 	opts := engineOpts(o)
-	return newEngine(opts)
+	e := newEngine(opts)
+	if o.Config.ResultCache > 0 {
+		e.cache = cache.New(int(o.Config.ResultCache), opts.Reg)
+	}
+	return e
 }
 
 func newEngine(opts promql.EngineOpts) *Engine {
@@ -125,6 +131,19 @@ func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts pr
 	r.general = func(text string, q storage.Queryable) (promql.Query, error) {
 		return e.general.NewRangeQuery(ctx, q, opts, text, start, end, interval)
 	}
+	if c, ok := e.cached(r); ok {
+		c.compute = func(ctx context.Context, start, end int64) (promql.Query, error) {
+			part := r
+			part.grid.Start, part.grid.End = start, end
+			part.general = func(text string, q storage.Queryable) (promql.Query, error) {
+				return e.general.NewRangeQuery(ctx, q, opts, text, time.UnixMilli(start), time.UnixMilli(end), interval)
+			}
+			return e.newQuery(part)
+		}
+		var err error
+		c.statement, err = r.statement()
+		return c, err
+	}
 	return e.newQuery(r)
 }
 
@@ -140,10 +159,19 @@ type request struct {
 	general func(text string, q storage.Queryable) (promql.Query, error)
 }
 
+// statement is what the request asks, or what is wrong with it.
+func (r request) statement() (parser.Statement, error) {
+	q, err := r.general(r.text, untrimmed{r.queryable})
+	if err != nil {
+		return nil, err
+	}
+	return q.Statement(), nil
+}
+
 // newQuery decides how a request is evaluated. Prometheus' engine parses too,
 // so that every complaint about a query is its own.
 func (e *Engine) newQuery(r request) (promql.Query, error) {
-	general, err := r.general(r.text, r.queryable)
+	general, err := r.general(r.text, untrimmed{r.queryable})
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +191,7 @@ func (e *Engine) newQuery(r request) (promql.Query, error) {
 	q.path = pathMixed
 	text, done := e.parser.hand(plan.Expr)
 	defer done()
-	q.fast, err = r.general(text, &fragment.Queryable{Plan: plan, Store: store, Limits: e.limits, Done: q.account})
+	q.fast, err = r.general(text, untrimmed{&fragment.Queryable{Plan: plan, Store: store, Limits: e.limits, Done: q.account}})
 	if err != nil {
 		return nil, fmt.Errorf("evaluate the rest of a query: %w", err)
 	}
@@ -186,13 +214,9 @@ func (e *Engine) plan(r request) (store tsdbQueryable, plan *fragment.Plan, reas
 	if err != nil {
 		return nil, nil, "no_fragment"
 	}
-	lookback := e.opts.LookbackDelta
-	if r.opts != nil && r.opts.LookbackDelta() > 0 {
-		lookback = r.opts.LookbackDelta()
-	}
 	plan = fragment.Split(expr, fragment.Rules{
 		Grid:            r.grid,
-		Lookback:        lookback,
+		Lookback:        e.lookback(r),
 		SubqueryStep:    noStepSubqueryInterval,
 		DelayedNames:    e.opts.EnableDelayedNameRemoval,
 		StartTimestamps: e.opts.UseStartTimestamps,
@@ -202,6 +226,14 @@ func (e *Engine) plan(r request) (store tsdbQueryable, plan *fragment.Plan, reas
 		return nil, nil, "no_fragment"
 	}
 	return store, plan, ""
+}
+
+// lookback is how old a sample an instant of the request may see.
+func (e *Engine) lookback(r request) time.Duration {
+	if r.opts != nil && r.opts.LookbackDelta() > 0 {
+		return r.opts.LookbackDelta()
+	}
+	return e.opts.LookbackDelta
 }
 
 // tsdbQueryable is a store that hands out chunks.

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -64,7 +66,17 @@ func (a *Admin) CleanTombstones() error {
 // that match. They are gone from queries at once, from disk with the next
 // compaction or CleanTombstones.
 func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
-	return a.do(ctx, func(d *database) error { return d.tsdb.Delete(ctx, mint, maxt, ms...) })
+	return a.do(ctx, func(d *database) error {
+		// Deletions until the end of time are common, samples from there are
+		// not; and Prometheus' tombstones overflow at the last millisecond.
+		maxt = min(maxt, max(a.store.now().Add(time.Duration(a.store.config().Limits.MaxAhead)).UnixMilli(), d.tsdb.Head().MaxTime()))
+		mint = max(mint, math.MinInt64/2)
+		if mint > maxt {
+			return nil
+		}
+		defer d.changes.add(mint, maxt)
+		return d.tsdb.Delete(ctx, mint, maxt, ms...)
+	})
 }
 
 // Snapshot writes a copy of the database to dir; its blocks are hard links.

@@ -28,10 +28,13 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 		return failedAppender{err}
 	}
 	return &appender{
-		db:     db,
-		head:   db.tsdb.AppenderV2(ctx),
-		oldest: s.oldest(),
-		newest: s.now().Add(time.Duration(s.config().Limits.MaxAhead)).UnixMilli(),
+		db:          db,
+		head:        db.tsdb.AppenderV2(ctx),
+		zeroSamples: s.config().StartTimestamps == metrics.ZeroSamples,
+		oldest:      s.oldest(),
+		newest:      s.now().Add(time.Duration(s.config().Limits.MaxAhead)).UnixMilli(),
+		mint:        math.MaxInt64,
+		maxt:        math.MinInt64,
 	}
 }
 
@@ -54,11 +57,14 @@ func (s *Store) Appender(ctx context.Context) storage.Appender {
 // appender adds to the head's appender what the store promises: limits, kinds
 // of errors, metadata, durability.
 type appender struct {
-	db     *database
-	head   storage.AppenderV2
+	db          *database
+	head        storage.AppenderV2
+	zeroSamples bool // there is a sample at each start time, too
+
 	oldest int64 // timestamps before this are past retention, milliseconds
 	newest int64 // timestamps after this are too far in the future, milliseconds
 
+	mint, maxt int64 // of what was appended; mint is above maxt if nothing was
 	appended   int
 	rejected   metrics.Tally
 	lastFamily string // whose metadata was recorded last
@@ -68,6 +74,10 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	ref, err := a.append(ref, ls, st, t, v, h, fh, o)
 	if err == nil || errors.Is(err, &storage.AppendPartialError{}) {
 		a.appended++
+		a.mint, a.maxt = min(a.mint, t), max(a.maxt, t)
+		if st > 0 && a.zeroSamples {
+			a.mint = min(a.mint, st)
+		}
 		if o.MetricFamilyName != "" && o.MetricFamilyName != a.lastFamily && !o.Metadata.IsEmpty() {
 			a.lastFamily = a.db.metadata.record(o.MetricFamilyName, o.Metadata)
 		}
@@ -109,7 +119,11 @@ func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 // Commit makes the samples visible and durable.
 func (a *appender) Commit() error {
 	defer a.done()
-	if err := a.head.Commit(); err != nil {
+	err := a.head.Commit()
+	if a.mint <= a.maxt {
+		a.db.changes.add(a.mint, a.maxt)
+	}
+	if err != nil {
 		// Whatever kept the log from being written, the samples were good and
 		// may be sent again.
 		a.db.store.metrics.failedCommits.WithLabelValues(a.db.id).Inc()

@@ -45,6 +45,7 @@ type database struct {
 	sized    atomic.Pointer[tsdb.DB] // tsdb, for what runs while it is being opened
 	registry *prometheus.Registry    // the database's own metrics
 	limiter  *seriesLimiter
+	changes  *changes
 	metadata *metadataStore
 	syncer   *walSyncer
 
@@ -60,6 +61,7 @@ func newDatabase(s *Store, id string) *database {
 		lastUsed: s.now(),
 		ready:    make(chan struct{}),
 		gone:     make(chan struct{}),
+		changes:  newChanges(&s.epochs),
 		stop:     make(chan struct{}),
 	}
 }

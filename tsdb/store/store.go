@@ -56,6 +56,7 @@ type Store struct {
 	now       func() time.Time
 	disk      *diskGuard
 	metrics   *storeMetrics
+	epochs    atomic.Uint64 // databases opened so far
 	openSlots chan struct{} // bounds the logs replayed at a time
 
 	mu     sync.Mutex

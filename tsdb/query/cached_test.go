@@ -1,0 +1,180 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+
+	"belfry/internal/config"
+	"belfry/internal/tenant"
+)
+
+// cachedWorld is a store under appends, deletions and queries.
+type cachedWorld struct {
+	*testing.T
+	*rand.Rand
+	s             scriptStore
+	cached, plain *Engine
+	now           int64 // milliseconds
+}
+
+func newCachedWorld(t *testing.T, seed uint64) *cachedWorld {
+	cfg := scriptConfig()
+	cfg.ResultCache = config.ByteSize(1 << 20)
+	w := &cachedWorld{T: t, Rand: rand.New(rand.NewPCG(seed, 5)), now: 1_700_000_000_000}
+	w.s = newScriptStore(t).(scriptStore)
+	t.Cleanup(func() { require.NoError(t, w.s.Close()) })
+	w.cached = NewEngine(Options{Config: cfg, Registerer: prometheus.NewRegistry()})
+	cfg.ResultCache = 0
+	w.plain = NewEngine(Options{Config: cfg})
+	return w
+}
+
+func (w *cachedWorld) tenant() context.Context {
+	return tenant.WithID(context.Background(), []string{"a", "b"}[w.IntN(2)])
+}
+
+// scrape appends a sample of each series, some late, some not at all.
+func (w *cachedWorld) scrape() {
+	w.now += 15_000
+	app := w.s.AppenderV2(w.tenant())
+	for i := range 6 {
+		at := w.now - w.Int64N(1000)
+		switch w.IntN(80) {
+		case 0:
+			continue
+		case 1:
+			at -= w.Int64N(3_600_000)
+		}
+		name := []string{"x_total", "y_total", "gauge"}[i%3]
+		ls := labels.FromStrings("__name__", name, "i", fmt.Sprint(i), "job", fmt.Sprint(i%2))
+		// A late duplicate with another value is refused, which is as good.
+		_, _ = app.Append(0, ls, 0, at, float64(w.IntN(1000)), nil, nil, storage.AOptions{})
+	}
+	require.NoError(w, app.Commit())
+}
+
+func (w *cachedWorld) remove() {
+	from := w.now - w.Int64N(7_200_000)
+	to := from + w.Int64N(600_000)
+	if w.IntN(4) == 0 {
+		to = math.MaxInt64
+	}
+	m := labels.MustNewMatcher(labels.MatchEqual, "i", fmt.Sprint(w.IntN(6)))
+	require.NoError(w, w.s.Delete(w.tenant(), from, to, m))
+}
+
+// ask is a dashboard: one of few queries over a span that ends about now.
+func (w *cachedWorld) ask() {
+	exprs := []string{
+		"sum by (job) (rate(x_total[5m]))",
+		"x_total",
+		"gauge offset 10m",
+		"gauge offset -3m",
+		"max_over_time(sum(rate(y_total[2m]))[10m:1m])",
+		"sum(x_total) / on () count(gauge)",
+		`label_replace(y_total, "z", "$1", "i", "(.*)")`,
+		"absent(x_total > 990)",
+		"gauge > 500",
+		"sum(rate(gauge[1m])) + time()",
+	}
+	expr := exprs[w.IntN(len(exprs))]
+	step := []int64{15_000, 60_000}[w.IntN(2)]
+	end := w.now
+	if w.IntN(5) == 0 {
+		end -= w.Int64N(1_800_000)
+	}
+	end = end / step * step
+	start := end - []int64{600_000, 3_600_000}[w.IntN(2)]/step*step
+	if w.IntN(10) == 0 {
+		start += 7
+		end += w.Int64N(step)
+	}
+	ctx := w.tenant()
+	run := func(e *Engine) *promql.Result {
+		q, err := e.NewRangeQuery(ctx, w.s, nil, expr, time.UnixMilli(start), time.UnixMilli(end), time.Duration(step)*time.Millisecond)
+		require.NoError(w, err)
+		return q.Exec(ctx)
+	}
+	want, got := run(w.plain), run(w.cached)
+	require.NoError(w, got.Err, "%s from %d to %d by %d", expr, start, end, step)
+	require.Empty(w, valueDifference(want.Value, got.Value), "%s from %d to %d by %d at %d", expr, start, end, step, w.now)
+}
+
+// TestCacheChangesNothing appends, also late, deletes and asks, in any order.
+func TestCacheChangesNothing(t *testing.T) {
+	for seed := range uint64(3) {
+		w := newCachedWorld(t, seed)
+		for range 3000 {
+			switch w.IntN(60) {
+			case 0:
+				w.remove()
+			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
+				w.scrape()
+			default:
+				w.ask()
+			}
+		}
+		fromCache, computed := w.steps()
+		require.Greater(t, fromCache, computed/5, "the cache is of use")
+		t.Logf("seed %d: %.0f steps from the cache, %.0f computed", seed, fromCache, computed)
+	}
+}
+
+// steps returns how many came from the cache and how many were computed.
+func (w *cachedWorld) steps() (fromCache, computed float64) {
+	c := w.cached.cache.Steps()
+	return testutil.ToFloat64(c.WithLabelValues("cache")), testutil.ToFloat64(c.WithLabelValues("computed"))
+}
+
+func TestRefreshComputesTheNewestOnly(t *testing.T) {
+	w := newCachedWorld(t, 9)
+	ctx := tenant.WithID(context.Background(), "a")
+	ask := func(expr string) {
+		end := w.now / 15_000 * 15_000
+		q, err := w.cached.NewRangeQuery(ctx, w.s, nil, expr, time.UnixMilli(end-3_600_000), time.UnixMilli(end), 15*time.Second)
+		require.NoError(t, err)
+		require.NoError(t, q.Exec(ctx).Err)
+	}
+	for range 600 {
+		w.now += 15_000
+		app := w.s.AppenderV2(ctx)
+		_, err := app.Append(0, labels.FromStrings("__name__", "x_total"), 0, w.now, 1, nil, nil, storage.AOptions{})
+		require.NoError(t, err)
+		require.NoError(t, app.Commit())
+	}
+	ask("sum(rate(x_total[5m]))")
+	_, first := w.steps()
+	require.InDelta(t, 241, first, 0)
+	ask("sum(rate(x_total[5m]))") // nothing has happened
+	_, second := w.steps()
+	require.InDelta(t, first, second, 0)
+	for range 4 {
+		w.now += 15_000
+		app := w.s.AppenderV2(ctx)
+		_, err := app.Append(0, labels.FromStrings("__name__", "x_total"), 0, w.now, 1, nil, nil, storage.AOptions{})
+		require.NoError(t, err)
+		require.NoError(t, app.Commit())
+		ask("sum(rate(x_total[5m]))")
+	}
+	_, third := w.steps()
+	require.LessOrEqual(t, third-second, 4*5.0, "a minute of steps a refresh, and the new one")
+
+	before, _ := w.steps()
+	for _, expr := range []string{"x_total @ end()", "sort(x_total)", "limitk(1, x_total)", "x_total * step()", `rate({__name__=~"x.*"}[5m])`} {
+		ask(expr)
+		ask(expr)
+	}
+	after, _ := w.steps()
+	require.InDelta(t, before, after, 0, "steps that depend on the request are not kept")
+}
