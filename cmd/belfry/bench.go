@@ -36,9 +36,9 @@ func benchCommand() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Scrapes, "scrapes", 40, "points of each series, 15 s apart")
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the load: the same seed makes the same load")
 	cmd.Flags().IntVar(&peer.PID, "peer-pid", 0, "process of a peer that runs already, loaded and asked after Belfry with the same data")
-	cmd.Flags().StringVar(&peer.Kind, "peer", "victorialogs", "what the peer is: victorialogs for logs; tempo, jaeger or victoriatraces for traces")
+	cmd.Flags().StringVar(&peer.Kind, "peer", "victorialogs", "what the peer is: victoriametrics or prometheus for metrics; victorialogs for logs; tempo, jaeger or victoriatraces for traces")
 	cmd.Flags().StringVar(&peer.Base, "peer-url", "http://127.0.0.1:9428", "the peer's query API")
-	cmd.Flags().StringVar(&peer.OTLP, "peer-otlp", "http://127.0.0.1:9428/insert/opentelemetry", "what /v1/logs or /v1/traces is appended to")
+	cmd.Flags().StringVar(&peer.OTLP, "peer-otlp", "http://127.0.0.1:9428/insert/opentelemetry", "what /v1/metrics, /v1/logs or /v1/traces is appended to")
 	cmd.Flags().StringVar(&peer.Dir, "peer-dir", "", "the peer's data folder")
 	return cmd
 }

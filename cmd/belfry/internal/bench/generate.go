@@ -9,8 +9,6 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
-	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
@@ -143,41 +141,4 @@ func (g generator) traces(n int) ([]byte, int, error) {
 	}
 	body, err := ptraceotlp.NewExportRequestFromTraces(data).MarshalProto()
 	return body, recordsPerPost, err
-}
-
-// metricsBatch makes points of 1,000 counter series; scrape is batch n divided
-// by the number of batches that hold all series.
-func (g generator) metrics(series int, interval time.Duration) batchMaker {
-	perScrape := max(series/recordsPerPost, 1)
-	return func(n int) ([]byte, int, error) {
-		scrape, part := n/perScrape, n%perScrape
-		rng := g.rng(n)
-		data := pmetric.NewMetrics()
-		rm := data.ResourceMetrics().AppendEmpty()
-		describe(rm.Resource(), part%len(serviceNames), part)
-		metrics := rm.ScopeMetrics().AppendEmpty().Metrics()
-		at := pcommon.NewTimestampFromTime(g.start.Add(time.Duration(scrape) * interval))
-		const names = 10
-		for m := range names {
-			metric := metrics.AppendEmpty()
-			metric.SetName(fmt.Sprintf("shop.operations.%d", m))
-			metric.SetUnit("1")
-			sum := metric.SetEmptySum()
-			sum.SetIsMonotonic(true)
-			sum.SetAggregationTemporality(pmetric.AggregationTemporalityCumulative)
-			points := sum.DataPoints()
-			points.EnsureCapacity(recordsPerPost / names)
-			for i := range recordsPerPost / names {
-				p := points.AppendEmpty()
-				p.SetStartTimestamp(pcommon.NewTimestampFromTime(g.start))
-				p.SetTimestamp(at)
-				p.SetIntValue(int64(scrape*(i+1)*7) + rng.Int64N(int64(i+1)))
-				p.Attributes().PutStr("http.route", routes[i%len(routes)])
-				p.Attributes().PutStr("http.request.method", verbs[3:][i%3])
-				p.Attributes().PutInt("shard", int64(i))
-			}
-		}
-		body, err := pmetricotlp.NewExportRequestFromMetrics(data).MarshalProto()
-		return body, recordsPerPost, err
-	}
 }

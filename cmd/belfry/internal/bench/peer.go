@@ -9,7 +9,7 @@ import (
 
 // Peer is another server, running already, that takes the same load.
 type Peer struct {
-	Kind string // what it speaks: victorialogs, victoriatraces, jaeger, tempo
+	Kind string // what it speaks: victoriametrics, prometheus, victorialogs, victoriatraces, jaeger, tempo
 	Base string // of its query API
 	OTLP string // what the OTLP paths are appended to
 	Dir  string // its data
@@ -18,7 +18,15 @@ type Peer struct {
 
 // peerQueries are the questions of each kind of peer, equal to Belfry's own of
 // the signal.
-func peerQueries(kind, signalName string, g generator, batches int) ([]query, error) {
+func peerQueries(kind, signalName string, g generator, o Options, batches int) ([]query, error) {
+	if signalName == "metrics" {
+		switch kind {
+		case "victoriametrics":
+			return g.metricQueries("/prometheus", o.Scrapes, url.Values{"nocache": {"1"}}), nil
+		case "prometheus":
+			return g.metricQueries("", o.Scrapes, nil), nil
+		}
+	}
 	if signalName == "traces" {
 		switch kind {
 		case "tempo":
@@ -49,7 +57,7 @@ func peerQueries(kind, signalName string, g generator, batches int) ([]query, er
 
 func runPeer(ctx context.Context, o Options, s signal, start time.Time) error {
 	var err error
-	if s.queries, err = peerQueries(o.Peer.Kind, s.name, generator{seed: o.Seed, start: start}, s.batches); err != nil {
+	if s.queries, err = peerQueries(o.Peer.Kind, s.name, generator{seed: o.Seed, start: start}, o, s.batches); err != nil {
 		return err
 	}
 	s.folder = ""

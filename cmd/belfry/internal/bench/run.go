@@ -54,23 +54,15 @@ const queryRuns = 7
 func (o Options) signals(start time.Time) []signal {
 	g := generator{seed: o.Seed, start: start}
 	batches := max(o.Records/recordsPerPost, 1)
-	const interval = 15 * time.Second
 	metricBatches := max(o.Series/recordsPerPost, 1) * o.Scrapes
 	from := start.Add(-time.Second)
 	eventsTo := start.Add(time.Duration(batches)*100*time.Millisecond + time.Minute)
-	metricsTo := start.Add(time.Duration(o.Scrapes) * interval)
 	loki := func(expr string, more url.Values) string {
 		return "/loki/api/v1/query_range?" + values(more, "query", expr, "start", nanos(from), "end", nanos(eventsTo))
 	}
-	prom := func(expr string) string {
-		return "/api/v1/query_range?" + values(nil, "query", expr, "start", seconds(start), "end", seconds(metricsTo), "step", "15")
-	}
 	step := url.Values{"step": {"60"}}
 	all := []signal{
-		{"metrics", "sample", "/v1/metrics", "metrics", metricBatches, g.metrics(o.Series, interval), []query{
-			{name: "sum by (service_name) (rate)", url: prom(`sum by (service_name) (rate(shop_operations_1_total[1m]))`)},
-			{name: "topk by route", url: prom(`topk(5, sum by (http_route) (rate(shop_operations_2_total[1m])))`)},
-		}},
+		{"metrics", "sample", "/v1/metrics", "metrics", metricBatches, g.metrics(o.Series), g.metricQueries("", o.Scrapes, nil)},
 		{"logs", "record", "/v1/logs", "logs", batches, g.logs, []query{
 			{name: "needle word, everything", url: loki(`{service_name=~".+"} |= "nosuchneedleword"`, nil)},
 			{name: "field equality count", url: loki(`sum(count_over_time({service_name=~".+"} | http_response_status_code="500" [1m]))`, step)},
@@ -110,7 +102,7 @@ func Run(ctx context.Context, o Options) error {
 		fmt.Fprintf(o.Out, "binary: %.1f MB\n", float64(info.Size())/1e6)
 	}
 	// The load ends now, so that no point of it is in the future.
-	span := max(time.Duration(o.Records/recordsPerPost)*100*time.Millisecond, time.Duration(o.Scrapes)*15*time.Second)
+	span := max(time.Duration(o.Records/recordsPerPost)*100*time.Millisecond, time.Duration(o.Scrapes)*scrapeInterval)
 	start := time.Now().Add(-span).Truncate(time.Second)
 	signals := o.signals(start)
 	if len(signals) == 0 {
