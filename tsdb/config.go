@@ -90,6 +90,8 @@ type RetentionConfig struct {
 // LimitsConfig bounds what one tenant may write.
 type LimitsConfig struct {
 	MaxSeries           int            `yaml:"max_series"`             // active series; zero is unbounded
+	MaxSeriesPerMetric  int            `yaml:"max_series_per_metric"`  // active series of one metric; zero is unbounded
+	MaxValuesPerLabel   int            `yaml:"max_values_per_label"`   // of all active series; zero is unbounded; from zero it changes when a tenant is next opened
 	MaxLabelsPerSeries  int            `yaml:"max_labels_per_series"`  // including __name__
 	MaxLabelNameLength  int            `yaml:"max_label_name_length"`  // bytes
 	MaxLabelValueLength int            `yaml:"max_label_value_length"` // bytes
@@ -229,6 +231,8 @@ func (c Config) Validate() error {
 	}
 	positive("sync_interval", int64(c.SyncInterval))
 	notNegative("limits.max_series", int64(c.Limits.MaxSeries))
+	notNegative("limits.max_series_per_metric", int64(c.Limits.MaxSeriesPerMetric))
+	notNegative("limits.max_values_per_label", int64(c.Limits.MaxValuesPerLabel))
 	positive("limits.max_labels_per_series", int64(c.Limits.MaxLabelsPerSeries))
 	positive("limits.max_label_name_length", int64(c.Limits.MaxLabelNameLength))
 	positive("limits.max_label_value_length", int64(c.Limits.MaxLabelValueLength))

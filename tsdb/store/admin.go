@@ -95,6 +95,16 @@ func (a *Admin) Stats(byLabel string, limit int) (*tsdb.Stats, error) {
 	return stats, err
 }
 
+// MetricSeries returns how many active series each metric has and how many were
+// created in the last hour, the most active first.
+func (a *Admin) MetricSeries() (counts []MetricSeries, err error) {
+	err = a.do(context.Background(), func(d *database) error {
+		counts = d.limiter.census.counts()
+		return nil
+	})
+	return counts, err
+}
+
 // WALReplayStatus says how far the replay of the log is. A database is not
 // visible before its log is replayed, so it is always done.
 func (a *Admin) WALReplayStatus() (tsdb.WALReplayStatus, error) {

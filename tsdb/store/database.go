@@ -79,7 +79,7 @@ func (d *database) opened() bool {
 func (d *database) open() error {
 	cfg := d.store.config()
 	d.registry = prometheus.NewRegistry()
-	d.limiter = newSeriesLimiter(d.id, func() metrics.LimitsConfig { return d.store.config().Limits }, d.store.metrics)
+	d.limiter = newSeriesLimiter(d)
 	log := d.store.log.With("tenant", d.id)
 	db, err := tsdb.Open(d.dir, log, d.registry, d.tsdbOptions(), nil)
 	if err != nil {

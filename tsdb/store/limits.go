@@ -1,8 +1,11 @@
 package store
 
 import (
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -11,7 +14,7 @@ import (
 	metrics "belfry/tsdb"
 )
 
-// maxCulprits bounds the metric names that a tenant's dropped series are
+// maxCulprits bounds the metrics and limits that a tenant's dropped series are
 // counted under; the rest is counted as "other".
 const maxCulprits = 50
 
@@ -24,16 +27,26 @@ type seriesLimiter struct {
 	tenant  string
 	limits  func() metrics.LimitsConfig
 	metrics *storeMetrics
+	log     *slog.Logger
+	census  *census
 
 	active    atomic.Int64
 	enforcing atomic.Bool // false while the log is replayed: what is there stays
 
 	mu       sync.Mutex
-	culprits map[string]struct{}
+	culprits map[culprit]time.Time // when each was last logged
 }
 
-func newSeriesLimiter(tenant string, limits func() metrics.LimitsConfig, m *storeMetrics) *seriesLimiter {
-	return &seriesLimiter{tenant: tenant, limits: limits, metrics: m, culprits: map[string]struct{}{}}
+// culprit is what wanted series that it does not get: a metric, and the limit
+// that it ran into.
+type culprit struct{ metric, limit, label string }
+
+func newSeriesLimiter(d *database) *seriesLimiter {
+	limits := func() metrics.LimitsConfig { return d.store.config().Limits }
+	return &seriesLimiter{
+		tenant: d.id, limits: limits, metrics: d.store.metrics, log: d.store.log.With("tenant", d.id),
+		census: newCensus(d.store.now, limits().MaxValuesPerLabel > 0), culprits: map[culprit]time.Time{},
+	}
 }
 
 func (l *seriesLimiter) enforce() { l.enforcing.Store(true) }
@@ -47,10 +60,20 @@ func (l *seriesLimiter) PreCreation(ls labels.Labels) error {
 	if err := checkLabels(ls, limits); err != nil {
 		return err
 	}
+	name := ls.Get(model.MetricNameLabel)
 	if limit := int64(limits.MaxSeries); limit > 0 && l.active.Load() >= limit {
-		name := ls.Get(model.MetricNameLabel)
-		l.countDropped(name)
+		l.drop(culprit{metric: name, limit: "tenant"})
 		return metrics.Rejectf(metrics.SeriesLimit, "tenant has reached its limit of %d active series, new series of %q are dropped", limit, name)
+	}
+	if limit := limits.MaxSeriesPerMetric; limit > 0 && l.census.seriesOf(name) >= limit {
+		l.drop(culprit{metric: name, limit: "metric"})
+		return metrics.Rejectf(metrics.SeriesLimit, "metric %q has reached the limit of %d active series, new ones are dropped", name, limit)
+	}
+	if limit := limits.MaxValuesPerLabel; limit > 0 && l.census.values != nil {
+		if label, full := l.census.fullLabel(ls, limit); full {
+			l.drop(culprit{metric: name, limit: "label", label: label})
+			return metrics.Rejectf(metrics.SeriesLimit, "label %q has reached the limit of %d values, new series of %q with others are dropped", label, limit, name)
+		}
 	}
 	return nil
 }
@@ -76,27 +99,39 @@ func checkLabels(ls labels.Labels, limits metrics.LimitsConfig) error {
 	})
 }
 
-// countDropped counts under the metric's name, of which only the first few are
-// kept: an attack on the limit must not become one on our own metrics.
-func (l *seriesLimiter) countDropped(name string) {
+// drop counts under the metric's name and the limit, of which only the first few
+// are kept: an attack on the limit must not become one on our own metrics. Each
+// is named in the log once a minute.
+func (l *seriesLimiter) drop(c culprit) {
+	c.metric = strings.Clone(c.metric)
+	now := l.census.now()
 	l.mu.Lock()
-	if _, ok := l.culprits[name]; !ok {
-		if len(l.culprits) >= maxCulprits {
-			name = otherCulprits
-		} else {
-			l.culprits[name] = struct{}{}
-		}
+	logged, known := l.culprits[c]
+	if !known && len(l.culprits) >= maxCulprits {
+		c = culprit{metric: otherCulprits, limit: c.limit}
+		logged = l.culprits[c]
+	}
+	due := now.Sub(logged) >= time.Minute
+	if due {
+		l.culprits[c] = now
 	}
 	l.mu.Unlock()
-	l.metrics.droppedSeries.WithLabelValues(l.tenant, name).Inc()
+	l.metrics.droppedSeries.WithLabelValues(l.tenant, c.metric, c.limit, c.label).Inc()
+	if due {
+		l.log.Warn("new series are dropped at a limit", "metric", c.metric, "limit", c.limit, "label", c.label)
+	}
 }
 
 // PostCreation counts a series that now exists.
-func (l *seriesLimiter) PostCreation(labels.Labels) { l.active.Add(1) }
+func (l *seriesLimiter) PostCreation(ls labels.Labels) {
+	l.active.Add(1)
+	l.census.add(ls, l.enforcing.Load())
+}
 
 // PostDeletion counts the series that have left the head.
 func (l *seriesLimiter) PostDeletion(gone map[chunks.HeadSeriesRef]labels.Labels) {
 	l.active.Add(-int64(len(gone)))
+	l.census.remove(gone)
 }
 
 // abbreviate keeps what a sender sent from filling our answers and logs.

@@ -35,8 +35,8 @@ func newStoreMetrics(reg prometheus.Registerer, s *Store) *storeMetrics {
 		}, []string{"tenant", "reason"}),
 		droppedSeries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_metrics_series_limit_dropped_total",
-			Help: "Samples of new series dropped because the tenant is at its series limit, by the metric that wanted them.",
-		}, []string{"tenant", "metric"}),
+			Help: "Samples of new series dropped at a limit (of the tenant, of one metric, of the values of one label), by the metric that wanted them.",
+		}, []string{"tenant", "metric", "limit", "label"}),
 		failedCommits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_metrics_failed_commits_total",
 			Help: "Appends that could not be written to the log.",

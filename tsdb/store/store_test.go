@@ -209,7 +209,7 @@ func TestSeriesLimitDropsTheNewAndKeepsTheOld(t *testing.T) {
 	require.Equal(t, metrics.SeriesLimit, reason)
 	require.ErrorIs(t, err, storage.ErrOutOfBounds, "a scrape goes on after it")
 	require.NoError(t, appendFloat(t, s, ctx, at(time.Second), 2, "__name__", "a"))
-	require.InDelta(t, 1, testutil.ToFloat64(s.metrics.droppedSeries.WithLabelValues("default", "flood")), 0)
+	require.InDelta(t, 1, testutil.ToFloat64(s.metrics.droppedSeries.WithLabelValues("default", "flood", "tenant", "")), 0)
 	require.NoError(t, s.Close())
 
 	// A lower limit never costs series that are there.
@@ -217,6 +217,28 @@ func TestSeriesLimitDropsTheNewAndKeepsTheOld(t *testing.T) {
 	require.Len(t, floats(t, s, ctx), 3)
 	require.NoError(t, appendFloat(t, s, ctx, at(2*time.Second), 3, "__name__", "b"))
 	require.Error(t, appendFloat(t, s, ctx, at(2*time.Second), 3, "__name__", "c"))
+}
+
+func TestMetricAndLabelLimits(t *testing.T) {
+	s := open(t, t.TempDir(), func(o *Options) { o.Config.Limits.MaxSeriesPerMetric, o.Config.Limits.MaxValuesPerLabel = 2, 3 })
+	ctx := context.Background()
+	for _, id := range []string{"1", "2"} {
+		require.NoError(t, appendFloat(t, s, ctx, at(0), 1, "__name__", "a", "id", id))
+	}
+	err := appendFloat(t, s, ctx, at(0), 1, "__name__", "a", "id", "3")
+	require.ErrorContains(t, err, `metric "a" has reached the limit of 2`)
+	require.NoError(t, appendFloat(t, s, ctx, at(time.Second), 2, "__name__", "a", "id", "1"), "what is there goes on")
+	require.InDelta(t, 1, testutil.ToFloat64(s.metrics.droppedSeries.WithLabelValues("default", "a", "metric", "")), 0)
+
+	require.NoError(t, appendFloat(t, s, ctx, at(0), 1, "__name__", "b", "id", "3"))
+	err = appendFloat(t, s, ctx, at(0), 1, "__name__", "c", "id", "4", "x", "y")
+	require.ErrorContains(t, err, `label "id" has reached the limit of 3 values`)
+	require.NoError(t, appendFloat(t, s, ctx, at(0), 1, "__name__", "c", "id", "1", "x", "y"))
+	require.InDelta(t, 1, testutil.ToFloat64(s.metrics.droppedSeries.WithLabelValues("default", "c", "label", "id")), 0)
+
+	counts, err := s.Admin("default").MetricSeries()
+	require.NoError(t, err)
+	require.Equal(t, []MetricSeries{{"a", 2, 2}, {"b", 1, 1}, {"c", 1, 1}}, counts)
 }
 
 func TestCulpritsAreBounded(t *testing.T) {
