@@ -184,7 +184,7 @@ func TestMaintenanceWindows(t *testing.T) {
 		g.db = db
 		g.open(plainRoute)
 		require.NoError(t, g.router.SetMaintenance(MaintenanceConfig{Windows: []Window{
-			window(t, `{name: weekly, comment: patches, matchers: ['alertname="A"'], time_intervals: [{weekdays: [saturday], times: [{start_time: "02:00", end_time: "03:00"}]}]}`),
+			window(t, `{name: nightly, comment: patches, matchers: ['alertname="A"'], time_intervals: [{times: [{start_time: "02:00", end_time: "03:00"}]}]}`),
 		}}))
 		h := g.router.MaintenanceHandler("/m")
 		ask := func(method, target, body string) (int, string) {
@@ -194,7 +194,7 @@ func TestMaintenanceWindows(t *testing.T) {
 		}
 		_, body := ask("GET", "/m", "")
 		require.Contains(t, body, `"read_only":true,"open":false,"next":"2000-01-01T02:00:00Z"`)
-		code, _ := ask("PUT", "/m/weekly", `{"matchers": ["a=b"]}`)
+		code, _ := ask("PUT", "/m/nightly", `{"matchers": ["a=b"]}`)
 		require.Equal(t, http.StatusForbidden, code)
 		code, body = ask("PUT", "/m/once", `{"matchers": ["alertname=B"], "starts_at": "2000-01-01T01:00:00Z"}`)
 		require.Equal(t, http.StatusBadRequest, code)
@@ -215,7 +215,7 @@ func TestMaintenanceWindows(t *testing.T) {
 		list, _, err := g.router.silences.Query(context.Background(), silence.QState(silence.SilenceStateActive))
 		require.NoError(t, err)
 		for _, s := range list {
-			if s.Annotations[windowAnnotation] == "weekly" {
+			if s.Annotations[windowAnnotation] == "nightly" {
 				require.NoError(t, g.router.silences.Expire(context.Background(), s.Id))
 			}
 		}
@@ -225,8 +225,8 @@ func TestMaintenanceWindows(t *testing.T) {
 		require.Equal(t, http.StatusNoContent, code)
 		pass(time.Second)
 		require.Empty(t, g.activeSilences())
-		pass(7 * 24 * time.Hour)
-		require.Equal(t, []string{"maintenance window weekly: patches"}, g.activeSilences(), "a week later it is open again")
+		pass(24 * time.Hour)
+		require.Equal(t, []string{"maintenance window nightly: patches"}, g.activeSilences(), "a day later it is open again")
 		pass(time.Hour)
 		require.Empty(t, g.activeSilences())
 		g.close()

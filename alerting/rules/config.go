@@ -15,6 +15,9 @@ type Config struct {
 	// Files are globs of rule files; a relative one is relative to the
 	// configuration file's folder.
 	Files []string `yaml:"files"`
+	// Alertmanagers are URLs of Alertmanagers outside, with a user and a password
+	// where they want one, that get the alerts of rules beside the one within.
+	Alertmanagers []string `yaml:"alertmanagers"`
 	// EvaluationInterval is used by groups that say none.
 	EvaluationInterval model.Duration `yaml:"evaluation_interval"`
 	// QueryOffset is how far in the past rules look, to wait for late data, for
@@ -56,6 +59,11 @@ func (c *Config) Validate() error {
 	for i, f := range c.Files {
 		if _, err := filepath.Match(f, ""); err != nil || f == "" {
 			errs = append(errs, fmt.Errorf("files[%d]: %q is not a file name pattern", i, f))
+		}
+	}
+	for i, u := range c.Alertmanagers {
+		if _, err := parseAlertmanager(u); err != nil {
+			errs = append(errs, fmt.Errorf("alertmanagers[%d]: %w", i, err))
 		}
 	}
 	if c.EvaluationInterval <= 0 {

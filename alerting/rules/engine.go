@@ -72,6 +72,7 @@ type Engine struct {
 	stored  *groupStore // nil: no API groups
 	grace   *grace
 	health  *health
+	forward *forward // nil: to no Alertmanager outside
 	specs   atomic.Pointer[map[specKey]spec]
 
 	resendDelay time.Duration // of the configuration that the engine was made with
@@ -123,6 +124,9 @@ func New(o Options) (*Engine, error) {
 		metrics: newMetrics(o.Registerer),
 		grace:   newGrace(), health: newHealth(),
 		resendDelay: time.Duration(o.Config.ResendDelay),
+	}
+	if e.forward, err = newForward(o.Config.Alertmanagers, e.logger, o.Registerer); err != nil {
+		return nil, fmt.Errorf("rules: alertmanagers: %w", err)
 	}
 	if o.DB != nil {
 		e.stored = &groupStore{db: o.DB, tenant: o.Tenant}
@@ -189,6 +193,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		e.restore(runCtx, saved, time.Now())
 	}
 	e.loops.Go(manager.Run)
+	e.loops.Go(e.forward.run)
 	if e.state != nil {
 		e.loops.Go(func() { e.state.run(runCtx, e.liveGroups) })
 	}
@@ -210,7 +215,7 @@ func (e *Engine) update(manager *promrules.Manager, c Config, l *loader) error {
 
 // Reload reads all files again, with a new configuration. On an error, which
 // holds config.Faults where a file is at fault, nothing has changed. Changes of
-// resend_delay and outage_tolerance need a restart.
+// resend_delay, outage_tolerance and alertmanagers need a restart.
 func (e *Engine) Reload(c Config) error {
 	if err := c.Validate(); err != nil {
 		return fmt.Errorf("rules: %w", err)
@@ -281,6 +286,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	go func() {
 		defer close(done)
 		e.manager.Stop()
+		e.forward.stop()
 		e.cancel()
 		e.loops.Wait()
 	}()
@@ -413,6 +419,7 @@ func (e *Engine) notify(ctx context.Context, expr string, alerts ...*promrules.A
 	out := make([]*alert.Alert, len(alerts))
 	for i, a := range alerts {
 		out[i] = e.outgoing(t, expr, a)
+		e.forward.send(out[i], a.Annotations)
 	}
 	e.send(ctx, out...)
 }

@@ -114,7 +114,7 @@ func (e *Engine) afterEvaluation(ctx context.Context, g *promrules.Group, at tim
 }
 
 func (e *Engine) sendGroupFailing(ctx context.Context, g *promrules.Group, since, ends time.Time, summary string) {
-	e.send(ctx, &alert.Alert{Alert: model.Alert{
+	a := &alert.Alert{Alert: model.Alert{
 		Labels: model.LabelSet{
 			model.AlertNameLabel: GroupFailing,
 			"rule_file":          model.LabelValue(g.File()),
@@ -122,7 +122,9 @@ func (e *Engine) sendGroupFailing(ctx context.Context, g *promrules.Group, since
 		},
 		Annotations: model.LabelSet{"summary": model.LabelValue(summary)},
 		StartsAt:    since, EndsAt: ends, GeneratorURL: e.opts.ExternalURL.String(),
-	}})
+	}}
+	e.forward.send(a, labels.FromStrings("summary", summary))
+	e.send(ctx, a)
 }
 
 // validity is how long a firing alert counts as such without being sent again:
@@ -141,6 +143,7 @@ func (e *Engine) resend(ctx context.Context, g *promrules.Group, rule *promrules
 		}
 		a.LastSentAt, a.ValidUntil = at, at.Add(e.validity(g))
 		out = append(out, e.outgoing(s.language, rule.Query().String(), a))
+		e.forward.send(out[len(out)-1], a.Annotations)
 	})
 	if len(out) > 0 {
 		e.send(ctx, out...)
