@@ -1,6 +1,9 @@
 package tsdb
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -46,6 +49,40 @@ func (c *Columns) Truncate(i int) { c.Times, c.Values = c.Times[:i], c.Values[:i
 func (c *Columns) Append(t int64, v float64) {
 	c.Times = append(c.Times, t)
 	c.Values = append(c.Values, v)
+}
+
+// Sort puts the samples from the i-th on in the order of their times. Of several
+// at one time the first stays.
+func (c *Columns) Sort(i int) {
+	times, values := c.Times[i:], c.Values[i:]
+	if ascending(times) {
+		return
+	}
+	type sample struct {
+		t    int64
+		v    float64
+		rank int
+	}
+	all := make([]sample, len(times))
+	for j, t := range times {
+		all[j] = sample{t, values[j], j}
+	}
+	slices.SortFunc(all, func(a, b sample) int { return cmp.Or(cmp.Compare(a.t, b.t), cmp.Compare(a.rank, b.rank)) })
+	c.Truncate(i)
+	for j, s := range all {
+		if j == 0 || s.t != all[j-1].t {
+			c.Append(s.t, s.v)
+		}
+	}
+}
+
+func ascending(times []int64) bool {
+	for i := 1; i < len(times); i++ {
+		if times[i] <= times[i-1] {
+			return false
+		}
+	}
+	return true
 }
 
 // ReadColumns is ColumnSeries.AppendColumns for any series: by its columns

@@ -70,7 +70,7 @@ type failing struct {
 }
 
 func (failing) Seek(millis) chunkenc.ValueType { return chunkenc.ValNone }
-func (f failing) Err() error                  { return f.err }
+func (f failing) Err() error                   { return f.err }
 
 func TestColumnIterator(t *testing.T) {
 	it := NewColumnIterator([]int64{10, 20, 30, 40}, []float64{1, 2, 3, 4})

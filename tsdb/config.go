@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"belfry/internal/config"
 )
@@ -49,7 +51,8 @@ const (
 
 // Config is the "metrics" section of the configuration.
 type Config struct {
-	Retention RetentionConfig `yaml:"retention"`
+	Retention  RetentionConfig  `yaml:"retention"`
+	ColdBlocks ColdBlocksConfig `yaml:"cold_blocks"`
 
 	// OutOfOrderWindow is how far behind a series' newest sample another
 	// sample may be. Zero refuses everything out of order.
@@ -85,6 +88,47 @@ type Config struct {
 type RetentionConfig struct {
 	Time model.Duration  `yaml:"time"` // age of the oldest block; zero keeps forever
 	Size config.ByteSize `yaml:"size"` // bytes of blocks, WAL and head chunks; zero is unbounded
+
+	// Selectors keep some series for another time than Time, shorter or longer;
+	// of several that match a series the first counts. They are applied when
+	// blocks are rewritten, so that they cost queries nothing, and need cold
+	// blocks.
+	Selectors []SelectorRetention `yaml:"selectors"`
+}
+
+// SelectorRetention is how long the series are kept that a selector matches.
+type SelectorRetention struct {
+	Match string         `yaml:"match"` // as in PromQL: {job="edge"}
+	Time  model.Duration `yaml:"time"`  // zero keeps forever
+}
+
+// Matchers returns the matchers of the selector.
+func (s SelectorRetention) Matchers() ([]*labels.Matcher, error) {
+	return parser.NewParser(parser.Options{}).ParseMetricSelector(s.Match)
+}
+
+// Longest returns the longest time that any series is kept, zero if some are
+// kept forever.
+func (r RetentionConfig) Longest() time.Duration {
+	longest := r.Time
+	for _, s := range r.Selectors {
+		if s.Time == 0 || longest == 0 {
+			return 0
+		}
+		longest = max(longest, s.Time)
+	}
+	return time.Duration(longest)
+}
+
+// ColdBlocksConfig is about rewriting finished blocks into column files, which
+// take a fraction of the disk and answer faster.
+type ColdBlocksConfig struct {
+	// Enabled rewrites blocks. Cold blocks that exist are read either way.
+	Enabled bool `yaml:"enabled"`
+
+	// KeepPrometheusBlocks keeps the two-hour blocks beside the cold ones until
+	// retention removes them, for Thanos to upload.
+	KeepPrometheusBlocks bool `yaml:"keep_prometheus_blocks"`
 }
 
 // LimitsConfig bounds what one tenant may write.
@@ -165,6 +209,7 @@ type RemoteReadConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Retention:        RetentionConfig{Time: model.Duration(30 * 24 * time.Hour)},
+		ColdBlocks:       ColdBlocksConfig{Enabled: true},
 		OutOfOrderWindow: model.Duration(30 * time.Minute),
 		Durability:       Written,
 		SyncInterval:     model.Duration(time.Second),
@@ -218,6 +263,7 @@ func (c Config) Validate() error {
 	if c.Retention.Time > 0 && c.Retention.Time < model.Duration(2*time.Hour) {
 		errs = append(errs, errors.New("retention.time: must be at least 2h, the span of a block"))
 	}
+	errs = append(errs, c.validateSelectors()...)
 	notNegative("out_of_order_window", int64(c.OutOfOrderWindow))
 	switch c.Durability {
 	case Written, Fsync:
@@ -266,4 +312,20 @@ func (c Config) Validate() error {
 	positive("remote_read.max_concurrency", int64(c.RemoteRead.MaxConcurrency))
 	positive("remote_read.max_frame_size", int64(c.RemoteRead.MaxFrameSize))
 	return errors.Join(errs...)
+}
+
+func (c Config) validateSelectors() (errs []error) {
+	for i, s := range c.Retention.Selectors {
+		path := fmt.Sprintf("retention.selectors[%d]", i)
+		if _, err := s.Matchers(); err != nil {
+			errs = append(errs, fmt.Errorf("%s.match: %w", path, err))
+		}
+		if s.Time != 0 && s.Time < model.Duration(2*time.Hour) {
+			errs = append(errs, fmt.Errorf("%s.time: must be at least 2h, the span of a block", path))
+		}
+	}
+	if len(c.Retention.Selectors) > 0 && !c.ColdBlocks.Enabled {
+		errs = append(errs, errors.New("retention.selectors: need cold_blocks.enabled"))
+	}
+	return errs
 }

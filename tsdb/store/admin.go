@@ -57,14 +57,16 @@ func (a *Admin) do(ctx context.Context, f func(*database) error) error {
 	return f(db)
 }
 
-// CleanTombstones removes deleted data from disk.
+// CleanTombstones removes deleted samples from the blocks on disk, and returns
+// when they are gone. Those of the head leave with the blocks that it becomes.
 func (a *Admin) CleanTombstones() error {
-	return a.do(context.Background(), func(d *database) error { return d.tsdb.CleanTombstones() })
+	return a.do(context.Background(), func(d *database) error { return d.cleanTombstones(context.Background()) })
 }
 
 // Delete deletes the samples from mint to maxt, milliseconds, of the series
 // that match. They are gone from queries at once, from disk with the next
-// compaction or CleanTombstones.
+// rewriting of their block or CleanTombstones. What was deleted is on record
+// beside each block before Delete returns.
 func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
 	return a.do(ctx, func(d *database) error {
 		// Deletions until the end of time are common, samples from there are
@@ -75,13 +77,14 @@ func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matc
 			return nil
 		}
 		defer d.changes.add(mint, maxt)
-		return d.tsdb.Delete(ctx, mint, maxt, ms...)
+		defer d.wake()
+		return d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) })
 	})
 }
 
 // Snapshot writes a copy of the database to dir; its blocks are hard links.
 func (a *Admin) Snapshot(dir string, withHead bool) error {
-	return a.do(context.Background(), func(d *database) error { return d.tsdb.Snapshot(dir, withHead) })
+	return a.do(context.Background(), func(d *database) error { return d.snapshot(dir, withHead) })
 }
 
 // Stats returns the head's statistics: how many series, and which names and
@@ -111,11 +114,12 @@ func (a *Admin) WALReplayStatus() (tsdb.WALReplayStatus, error) {
 	return tsdb.WALReplayStatus{}, nil
 }
 
-// BlockMetas returns the descriptions of the blocks on disk.
+// BlockMetas returns the descriptions of the blocks on disk, cold ones among
+// them, that queries see.
 func (a *Admin) BlockMetas() ([]tsdb.BlockMeta, error) {
 	metas := []tsdb.BlockMeta{}
 	err := a.do(context.Background(), func(d *database) error {
-		metas = append(metas, d.tsdb.BlockMetas()...)
+		metas = append(metas, d.blockMetas()...)
 		return nil
 	})
 	return metas, err
@@ -145,4 +149,11 @@ func (s *Store) CompactHead(ctx context.Context) error {
 		head := d.tsdb.Head()
 		return d.tsdb.CompactHead(tsdb.NewRangeHead(head, head.MinTime(), head.MaxTime()))
 	})
+}
+
+// RewriteCold does at once what the job for cold blocks does in the background:
+// it returns when every finished block is cold and merged. Tests and
+// measurements use it.
+func (s *Store) RewriteCold(ctx context.Context) error {
+	return s.Admin(tenant.ID(ctx)).do(ctx, func(d *database) error { return d.tendCold(ctx) })
 }

@@ -42,10 +42,11 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 // empty head takes its first sample for the present, whatever its time, so a
 // timestamp of zero would otherwise make a block for 1970.
 func (s *Store) oldest() int64 {
-	if s.config().Retention.Time == 0 {
+	longest := s.config().Retention.Longest()
+	if longest == 0 {
 		return math.MinInt64
 	}
-	return s.now().Add(-time.Duration(s.config().Retention.Time)).UnixMilli()
+	return s.now().Add(-longest).UnixMilli()
 }
 
 // Appender returns an appender of Prometheus' older interface, which the rule

@@ -72,31 +72,44 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	if dir := os.Getenv(coldCrashDir); dir != "" {
+		fmt.Fprintln(os.Stderr, coldCrasher(dir))
+		os.Exit(1)
+	}
 	runTests(m)
+}
+
+// killAfter starts a process that says which of its commits were acknowledged,
+// kills it after the given one and returns the last that it said.
+func killAfter(t *testing.T, cmd *exec.Cmd, commit int64, stderr *strings.Builder) int64 {
+	t.Helper()
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	acknowledged, killed := int64(-1), false
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		_, err := fmt.Sscanf(lines.Text(), "committed %d", &acknowledged)
+		require.NoError(t, err)
+		if acknowledged >= commit && !killed {
+			killed = true
+			require.NoError(t, cmd.Process.Kill()) // and read on: what was said counts
+		}
+	}
+	require.Error(t, cmd.Wait())
+	require.GreaterOrEqual(t, acknowledged, commit, stderr.String())
+	return acknowledged
 }
 
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	dir := t.TempDir()
 	base := time.Now().Add(-10 * time.Minute).UnixMilli()
-	acknowledged := int64(-1)
+	var acknowledged int64
 	for round := range 3 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), crashDir+"="+dir, fmt.Sprintf("%s=%d", crashBaseEnv, base+int64(round)*100_000))
-		stdout, err := cmd.StdoutPipe()
-		require.NoError(t, err)
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
-		require.NoError(t, cmd.Start())
-		acknowledged = -1
-		for lines := bufio.NewScanner(stdout); lines.Scan(); {
-			_, err := fmt.Sscanf(lines.Text(), "committed %d", &acknowledged)
-			require.NoError(t, err)
-			if acknowledged == 400 {
-				require.NoError(t, cmd.Process.Kill()) // and read on: what was said counts
-			}
-		}
-		require.Error(t, cmd.Wait())
-		require.GreaterOrEqual(t, acknowledged, int64(400), stderr.String())
+		acknowledged = killAfter(t, cmd, 400, &stderr)
 		checkCrashed(t, dir, base+int64(round)*100_000, acknowledged)
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -49,6 +51,12 @@ type database struct {
 	metadata *metadataStore
 	syncer   *walSyncer
 
+	cold       *coldBlocks
+	tending    sync.Mutex    // one at a time looks after the cold blocks
+	unfit      []ulid.ULID   // blocks that cannot be rewritten; guarded by tending
+	wakeCold   chan struct{} // asks runCold to look for work at once
+	cancelCold context.CancelFunc
+
 	stop chan struct{}
 	wg   sync.WaitGroup
 }
@@ -63,6 +71,7 @@ func newDatabase(s *Store, id string) *database {
 		gone:     make(chan struct{}),
 		changes:  newChanges(&s.epochs),
 		stop:     make(chan struct{}),
+		wakeCold: make(chan struct{}, 1),
 	}
 }
 
@@ -81,29 +90,46 @@ func (d *database) open() error {
 	d.registry = prometheus.NewRegistry()
 	d.limiter = newSeriesLimiter(d)
 	log := d.store.log.With("tenant", d.id)
+	var err error
+	if d.cold, err = openCold(filepath.Join(d.dir, coldDir)); err != nil {
+		// What can be read is served; damage is not made worse by refusing it.
+		d.store.metrics.backgroundFailures.WithLabelValues(d.id, "open cold blocks").Inc()
+		log.Error("cold blocks cannot be read", "error", err)
+	}
 	db, err := tsdb.Open(d.dir, log, d.registry, d.tsdbOptions(), nil)
 	if err != nil {
-		return err
+		return errors.Join(err, d.cold.close())
 	}
 	d.tsdb = db
 	d.sized.Store(db)
-	if err := d.dropOldHead(); err != nil {
-		return errors.Join(err, db.Close())
+	if err := errors.Join(d.dropColdHead(), d.dropOldHead()); err != nil {
+		return errors.Join(err, db.Close(), d.cold.close())
 	}
 	d.limiter.enforce()
 	d.metadata = openMetadataStore(filepath.Join(d.dir, metadataFile), cfg.Limits.MaxMetadata, log)
 	d.syncer = newWALSyncer(filepath.Join(d.dir, "wal"), filepath.Join(d.dir, "wbl"))
 	d.store.metrics.addTenant(d)
 	d.wg.Go(d.run)
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancelCold = cancel
+	d.wg.Go(func() { d.runCold(ctx) })
 	return nil
 }
 
 func (d *database) tsdbOptions() *tsdb.Options {
 	cfg := d.store.config()
 	o := tsdb.DefaultOptions()
-	o.RetentionDuration = time.Duration(cfg.Retention.Time).Milliseconds()
+	o.RetentionDuration = cfg.Retention.Longest().Milliseconds()
 	o.MaxBytes = int64(cfg.Retention.Size)
-	o.MaxBlockDuration = maxBlockDuration(time.Duration(cfg.Retention.Time)).Milliseconds()
+	o.MaxBlockDuration = maxBlockDuration(cfg.Retention.Longest()).Milliseconds()
+	if cfg.ColdBlocks.Enabled {
+		// Blocks are merged once they are cold, late ones too.
+		o.MaxBlockDuration = tsdb.DefaultBlockDuration
+		o.EnableOverlappingCompaction = false
+	}
+	o.BlockQuerierFunc = d.blockQuerier
+	o.BlockChunkQuerierFunc = d.blockChunkQuerier
+	o.BlockCompactionExcludeFunc = d.cold.replaces
 	o.WALCompression = compression.Snappy
 	o.StripeSize = headStripes
 	o.HeadChunksWriteBufferSize = chunkWriteBuffer
@@ -164,11 +190,15 @@ func (d *database) background(what string, f func() error) {
 
 func (d *database) close() error {
 	close(d.stop)
+	d.cancelCold()
 	d.wg.Wait()
 	d.store.metrics.removeTenant(d)
 	errs := []error{d.metadata.save()}
 	if err := d.tsdb.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close metrics of tenant %s: %w", d.id, err))
+	}
+	if err := d.cold.close(); err != nil {
+		errs = append(errs, fmt.Errorf("close cold blocks of tenant %s: %w", d.id, err))
 	}
 	return errors.Join(errs...)
 }

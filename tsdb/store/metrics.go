@@ -17,6 +17,7 @@ type storeMetrics struct {
 	droppedSeries      *prometheus.CounterVec
 	failedCommits      *prometheus.CounterVec
 	backgroundFailures *prometheus.CounterVec
+	cold               *coldMetrics
 
 	mu      sync.Mutex
 	tenants map[string]prometheus.Registerer
@@ -45,10 +46,11 @@ func newStoreMetrics(reg prometheus.Registerer, s *Store) *storeMetrics {
 			Name: "belfry_metrics_background_failures_total",
 			Help: "Failures of the metrics store's background work.",
 		}, []string{"tenant", "work"}),
+		cold:    newColdMetrics(s),
 		tenants: map[string]prometheus.Registerer{},
 	}
 	m.mine = []prometheus.Collector{
-		m.appended, m.rejected, m.droppedSeries, m.failedCommits, m.backgroundFailures,
+		m.appended, m.rejected, m.droppedSeries, m.failedCommits, m.backgroundFailures, m.cold,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "belfry_metrics_open_tenants",
 			Help: "Tenants whose metrics are in memory.",

@@ -17,14 +17,14 @@ import (
 // both included.
 func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &querier{tenants[storage.Querier]{store: s, open: func(d *database) (storage.Querier, error) {
-		return d.tsdb.Querier(mint, maxt)
+		return d.querier(mint, maxt)
 	}}}, nil
 }
 
 // ChunkQuerier is Querier for encoded chunks.
 func (s *Store) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	return &chunkQuerier{tenants[storage.ChunkQuerier]{store: s, open: func(d *database) (storage.ChunkQuerier, error) {
-		return d.tsdb.ChunkQuerier(mint, maxt)
+		return d.chunkQuerier(mint, maxt)
 	}}}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
 
 	metrics "belfry/tsdb"
@@ -56,7 +57,7 @@ func reloadable(cfg metrics.Config) *config.Config {
 		TSDBConfig: &config.TSDBConfig{
 			OutOfOrderTimeWindow: time.Duration(cfg.OutOfOrderWindow).Milliseconds(),
 			Retention: &config.TSDBRetentionConfig{
-				Time: cfg.Retention.Time,
+				Time: model.Duration(cfg.Retention.Longest()),
 				Size: units.Base2Bytes(cfg.Retention.Size), //nolint:gosec // validated to be positive
 			},
 		},

@@ -58,6 +58,7 @@ type Store struct {
 	metrics   *storeMetrics
 	epochs    atomic.Uint64 // databases opened so far
 	openSlots chan struct{} // bounds the logs replayed at a time
+	coldSlots chan struct{} // bounds the cold blocks built at a time
 
 	mu     sync.Mutex
 	open   map[string]*database // by tenant; includes those opening and closing
@@ -100,6 +101,7 @@ func Open(o Options) (*Store, error) {
 		now:       o.Now,
 		disk:      newDiskGuard(o.Dir, uint64(o.Config.MinFreeDisk), o.FreeBytes),
 		openSlots: make(chan struct{}, 2),
+		coldSlots: make(chan struct{}, 1),
 		open:      map[string]*database{},
 		known:     known,
 		stop:      make(chan struct{}),
