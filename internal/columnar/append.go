@@ -58,6 +58,7 @@ func (db *DB) append(ctx context.Context, tenantID string, payload []byte) (Appe
 	}
 	receivedAt := time.Unix(0, db.now().UnixNano()).UTC() // exactly what a replay will see
 	w := db.writer(receivedAt)
+	w.tenant, w.live = tenantID, true
 	if err := db.decode(payload, receivedAt, w); err != nil {
 		return AppendResult{}, err
 	}

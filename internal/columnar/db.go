@@ -302,6 +302,7 @@ func (db *DB) replay() error {
 	rows := 0
 	replay := func(r wal.Record, end wal.Position) error {
 		w := db.writer(r.Time)
+		w.tenant = r.Tenant
 		err := db.decode(r.Payload, r.Time, w)
 		if err != nil {
 			// It was decoded once; if a release cannot any more, losing it

@@ -33,6 +33,8 @@ type RowWriter struct {
 	fixed   int
 	maxCols int
 	minTime int64 // rows before are rejected
+	tenant  string
+	live    bool
 
 	cols  []writerColumn
 	names [column.JSON + 1]map[string]ColRef
@@ -92,6 +94,9 @@ func (w *RowWriter) addColumn(key ColumnKey) ColRef {
 	return c
 }
 
+// Tenant returns whose payload is decoded, and whether it has just come: in a replay it has not.
+func (w *RowWriter) Tenant() (id string, live bool) { return w.tenant, w.live }
+
 // reset makes the writer ready for a new batch.
 func (w *RowWriter) reset(minTime int64) {
 	for _, c := range w.active {
@@ -99,6 +104,7 @@ func (w *RowWriter) reset(minTime int64) {
 	}
 	w.active, w.times, w.rowOf = w.active[:0], w.times[:0], w.rowOf[:0]
 	w.minTime = minTime
+	w.tenant, w.live = "", false
 	w.defs = w.defs[:0]
 	clear(w.defOf)
 	clear(w.rejects)

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Store  logs.Store
 	Limits logql.Limits
+	// Patterns are those found as lines came; nil: they are found when asked for.
+	Patterns Patterns
 
 	QueryTimeout time.Duration // 1 min
 	MaxPushBytes int64         // of a push, uncompressed; 32 MiB

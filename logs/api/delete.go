@@ -72,10 +72,16 @@ func (a *API) deleteEntries(r *http.Request, req deletion.Request) (deletion.Del
 	if err := a.o.Audit(r, "logs.delete", req.Query, detail); err != nil {
 		return deletion.Deletion{}, err
 	}
-	d, err := a.o.Store.Delete(r.Context(), logs.DeleteRequest{
+	request := logs.DeleteRequest{
 		Query: logs.Query{Tenant: tenant.ID(r.Context()), From: req.From.UnixNano(), To: req.To.UnixNano() + 1, Streams: ms, Filter: filter},
 		Label: req.Query, Delay: req.CancelWindow,
-	})
+	}
+	if a.o.Patterns != nil { // they are derived, and need not come back if this is canceled
+		if err := a.o.Patterns.Forget(r.Context(), request); err != nil {
+			return deletion.Deletion{}, err
+		}
+	}
+	d, err := a.o.Store.Delete(r.Context(), request)
 	if err != nil {
 		detail["error"] = err.Error()
 		if aerr := a.o.Audit(r, "logs.delete.refused", req.Query, detail); aerr != nil {

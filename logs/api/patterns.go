@@ -2,15 +2,19 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"belfry/internal/fault"
 	"belfry/internal/tenant"
 	"belfry/logs"
 	"belfry/logs/logql"
+	"belfry/logs/logql/syntax"
+	"belfry/logs/patterns"
 )
 
 func formatNanos(t int64) string { return strconv.FormatInt(t, 10) }
@@ -33,9 +37,15 @@ type pattern struct {
 
 const wildcard = "<_>"
 
-// patterns clusters the newest entries of a query by the shape of their lines, as Drain
-// does: lines of equal length in words whose first word is the same belong to
-// the cluster that they share most words with.
+// Patterns are those that were found as lines came: patterns.Miner.
+type Patterns interface {
+	Find(ctx context.Context, q patterns.Query) ([]patterns.Found, error)
+	Forget(ctx context.Context, r logs.DeleteRequest) error
+}
+
+// patterns answers with the patterns of a selector's lines and their counts. What a query
+// with stages selects, or what nothing is stored of, is clustered here: the newest
+// of its lines.
 func (a *API) patterns(w http.ResponseWriter, r *http.Request) error {
 	start, end, err := a.bounds(r)
 	if err != nil {
@@ -48,13 +58,55 @@ func (a *API) patterns(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	step = max(step, time.Second)
-	query := r.Form.Get("query")
-	if query == "" {
-		query = "{}"
+	query := cmp.Or(r.Form.Get("query"), "{}")
+	e, err := syntax.Parse(query)
+	if err != nil {
+		return err
 	}
+	le, ok := e.(*syntax.LogExpr)
+	if !ok {
+		return fault.Invalidf("only log selectors are supported here")
+	}
+	if a.o.Patterns != nil && len(le.Stages) == 0 {
+		found, err := a.o.Patterns.Find(r.Context(), patterns.Query{
+			Tenant: tenant.ID(r.Context()), Streams: le.Matchers, From: start.UnixNano(), To: end.UnixNano() + 1,
+			Step: int64(step), Limit: maxPatterns,
+		})
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return writeData(w, storedPatterns(found))
+		}
+	}
+	return a.clusterNow(w, r, query, start, end, step)
+}
+
+func storedPatterns(found []patterns.Found) []patternResult {
+	out := make([]patternResult, len(found))
+	for i, f := range found {
+		out[i] = patternResult{Pattern: f.Pattern, Level: f.Level, Samples: samplesOf(f.Counts)}
+	}
+	return out
+}
+
+// samplesOf turns counts by nanoseconds into samples by seconds, in order.
+func samplesOf(counts map[int64]int64) [][2]int64 {
+	out := make([][2]int64, 0, len(counts))
+	for at, n := range counts {
+		out = append(out, [2]int64{at / int64(time.Second), n})
+	}
+	slices.SortFunc(out, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+	return out
+}
+
+// clusterNow clusters the newest entries of a query by the shape of their lines, as Drain
+// does: lines of equal length in words whose first word is the same belong to
+// the cluster that they share most words with.
+func (a *API) clusterNow(w http.ResponseWriter, r *http.Request, query string, start, end time.Time, step time.Duration) error {
 	c := clusters{byShape: map[string][]*pattern{}}
 	n := 0
-	_, err = a.engine.Stream(r.Context(), logql.Params{
+	_, err := a.engine.Stream(r.Context(), logql.Params{
 		Tenant: tenant.ID(r.Context()), Query: query, Start: start, End: end,
 	}, nil, func(e logql.Entry, _ logs.Cursor) bool {
 		at := e.Time - e.Time%int64(step)
@@ -139,12 +191,7 @@ func (c *clusters) result() []patternResult {
 	slices.SortStableFunc(c.all, func(a, b *pattern) int { return cmp.Compare(b.total, a.total) })
 	out := []patternResult{}
 	for _, p := range c.all[:min(maxPatterns, len(c.all))] {
-		res := patternResult{Pattern: strings.Join(p.tokens, " "), Level: p.level}
-		for at, n := range p.counts {
-			res.Samples = append(res.Samples, [2]int64{at / int64(time.Second), n})
-		}
-		slices.SortFunc(res.Samples, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
-		out = append(out, res)
+		out = append(out, patternResult{Pattern: strings.Join(p.tokens, " "), Level: p.level, Samples: samplesOf(p.counts)})
 	}
 	return out
 }

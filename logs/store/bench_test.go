@@ -9,6 +9,7 @@ import (
 
 	"belfry/logs"
 	"belfry/logs/logql"
+	"belfry/logs/patterns"
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -76,8 +77,23 @@ func benchStore(b *testing.B) *Store {
 
 // BenchmarkAppend reports the time of one record, from request to memtable and
 // log, with the flushes that come between.
-func BenchmarkAppend(b *testing.B) {
-	s := benchStore(b)
+func BenchmarkAppend(b *testing.B) { benchAppend(b, benchStore(b)) }
+
+// BenchmarkAppendWithPatterns reports the same while patterns are found in the lines.
+func BenchmarkAppendWithPatterns(b *testing.B) {
+	now := func() time.Time { return benchStart.Add(time.Hour) }
+	counts, err := Open(Options{Dir: b.TempDir(), Config: DefaultConfig(), Signal: "patterns", Now: now})
+	require.NoError(b, err)
+	m, err := patterns.New(patterns.Options{Store: counts, Dir: b.TempDir(), Now: now})
+	require.NoError(b, err)
+	s, err := Open(Options{Dir: b.TempDir(), Config: DefaultConfig(), Patterns: m, Now: now})
+	require.NoError(b, err)
+	benchAppend(b, s)
+	require.NoError(b, s.Close())
+	require.NoError(b, counts.Close())
+}
+
+func benchAppend(b *testing.B, s *Store) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var requests [][]byte
 	for n := range 50 {

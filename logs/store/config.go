@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -15,6 +16,7 @@ import (
 type Config struct {
 	Retention RetentionConfig `yaml:"retention"`
 	Deletion  DeletionConfig  `yaml:"deletion"`
+	Patterns  PatternsConfig  `yaml:"patterns"`
 	// Durability is "write" (an acknowledged record survives the death of the
 	// process, and reaches the disk within SyncInterval) or "fsync" (it is on the disk).
 	Durability   string         `yaml:"durability"`
@@ -36,6 +38,14 @@ type RetentionConfig struct {
 type DeletionConfig struct {
 	// CancelWindow is how long the records of a deletion are only hidden, so that it can be canceled.
 	CancelWindow model.Duration `yaml:"cancel_window"`
+}
+
+// PatternsConfig is about the patterns that are found in lines as they come.
+type PatternsConfig struct {
+	Enabled bool `yaml:"enabled"`
+	// Learn is how long a new service's patterns are not told as never seen before.
+	Learn     model.Duration `yaml:"learn"`
+	Retention model.Duration `yaml:"retention"` // of the counts
 }
 
 // FlushConfig says when records go from memory to files.
@@ -61,8 +71,11 @@ const (
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Retention:    RetentionConfig{Time: model.Duration(30 * 24 * time.Hour)},
-		Deletion:     DeletionConfig{CancelWindow: model.Duration(15 * time.Minute)},
+		Retention: RetentionConfig{Time: model.Duration(30 * 24 * time.Hour)},
+		Deletion:  DeletionConfig{CancelWindow: model.Duration(15 * time.Minute)},
+		Patterns: PatternsConfig{
+			Enabled: true, Learn: model.Duration(time.Hour), Retention: model.Duration(7 * 24 * time.Hour),
+		},
 		Durability:   DurabilityWrite,
 		SyncInterval: model.Duration(time.Second),
 		Flush:        FlushConfig{Size: 64 << 20, Age: model.Duration(time.Minute)},
@@ -80,6 +93,8 @@ func (c *Config) Validate() error {
 	}
 	c.Retention.validate(check)
 	check(c.Deletion.CancelWindow >= 0, "deletion.cancel_window", "must not be negative")
+	check(c.Patterns.Learn >= 0, "patterns.learn", "must not be negative")
+	check(c.Patterns.Retention >= 0, "patterns.retention", "must not be negative")
 	check(c.Durability == DurabilityWrite || c.Durability == DurabilityFsync, "durability", "must be write or fsync")
 	check(c.SyncInterval > 0, "sync_interval", "must be positive")
 	check(c.Flush.Size >= 1<<20, "flush.size", "must be at least 1MiB")
@@ -97,7 +112,7 @@ func (c *Config) engine(o Options) columnar.Options {
 		d = columnar.DurabilityFsync
 	}
 	return columnar.Options{
-		Dir: o.Dir, FS: o.FS, Signal: "logs", Columns: fixedColumns(),
+		Dir: o.Dir, FS: o.FS, Signal: cmp.Or(o.Signal, "logs"), Columns: fixedColumns(),
 		FlushBytes: int(c.Flush.Size), FlushAge: time.Duration(c.Flush.Age),
 		Durability: d, SyncInterval: time.Duration(c.SyncInterval),
 		QueryConcurrency: c.Limits.QueryConcurrency,

@@ -8,17 +8,35 @@ import (
 	"belfry/internal/otlpwire"
 	"belfry/logs"
 	"belfry/logs/internal/record"
+	"belfry/logs/patterns"
 )
 
-// newDecoder returns a columnar.Decoder of OTLP log requests.
-func newDecoder(b record.Bounds) columnar.Decoder {
-	pool := sync.Pool{New: func() any { return &decoder{records: record.NewDecoder(b)} }}
+// newDecoder returns a columnar.Decoder of OTLP log requests. What is not a
+// replay is shown to the miner, which may be nil.
+func newDecoder(b record.Bounds, miner *patterns.Miner) columnar.Decoder {
+	pool := sync.Pool{New: func() any {
+		d := &decoder{records: record.NewDecoder(b), miner: miner}
+		if miner != nil {
+			d.batch = miner.NewBatch()
+		}
+		return d
+	}}
 	return func(payload []byte, receivedAt time.Time, w *columnar.RowWriter) error {
 		d, _ := pool.Get().(*decoder)
 		defer pool.Put(d)
 		d.w = w
 		defer func() { d.w = nil }()
-		return d.records.Decode(payload, receivedAt, d)
+		if miner == nil {
+			return d.records.Decode(payload, receivedAt, d)
+		}
+		tenant, live := w.Tenant()
+		d.mine = live
+		if err := d.records.Decode(payload, receivedAt, d); err != nil || !live {
+			d.batch.Reset()
+			return err
+		}
+		miner.Take(tenant, d.batch)
+		return nil
 	}
 }
 
@@ -28,10 +46,25 @@ type decoder struct {
 	w       *columnar.RowWriter
 	name    []byte // scratch
 	text    []byte // scratch
+
+	miner *patterns.Miner
+	batch *patterns.Batch
+	mine  bool // the lines of this request
 }
 
 // Group implements record.Visitor.
 func (d *decoder) Group(g *otlpwire.Group) error {
+	if d.mine {
+		if err := d.batch.Stream(g.Resource, func() ([]logs.Label, error) {
+			s, err := record.ParseStream(g)
+			if err != nil {
+				return nil, err
+			}
+			return s.Labels, nil
+		}); err != nil {
+			return err
+		}
+	}
 	if d.w.SelectStream(g.Resource, g.Scope) {
 		return nil
 	}
@@ -118,8 +151,12 @@ func (d *decoder) Record(r *record.Record) (reason string) {
 	if len(r.SeverityText) > 0 {
 		w.SetString(colSeverityText, d.utf8(r.SeverityText))
 	}
-	d.text = append(d.text[:0], record.Level(r)...)
+	level := record.Level(r)
+	d.text = append(d.text[:0], level...)
 	w.SetString(colDetectedLevel, d.text)
+	if d.mine && r.Body.Kind == otlpwire.KindString {
+		d.batch.Add(r.Time, level, r.Body.Raw)
+	}
 	if r.Observed != 0 {
 		w.SetInt(colObservedTime, r.Observed)
 	}

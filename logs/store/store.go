@@ -10,6 +10,7 @@ import (
 	"belfry/internal/vfs"
 	"belfry/logs"
 	"belfry/logs/internal/record"
+	"belfry/logs/patterns"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -17,8 +18,10 @@ import (
 // Options configure a Store. Dir is required.
 type Options struct {
 	Dir        string
-	FS         vfs.FS // default: the operating system's
-	Config     Config // DefaultConfig() is a good one
+	FS         vfs.FS          // default: the operating system's
+	Config     Config          // DefaultConfig() is a good one
+	Signal     string          // the metrics' label; default: logs
+	Patterns   *patterns.Miner // is shown what comes; may be nil
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
 	Now        func() time.Time      // default: time.Now
@@ -46,7 +49,7 @@ func Open(o Options) (*Store, error) {
 		MaxFuture:     time.Duration(o.Config.Limits.MaxFuture),
 		MaxBytes:      int(o.Config.Limits.MaxRecordSize),
 		MaxAttributes: o.Config.Limits.MaxAttributes,
-	})
+	}, o.Patterns)
 	db, err := columnar.Open(eo)
 	if err != nil {
 		return nil, err

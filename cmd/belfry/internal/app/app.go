@@ -120,6 +120,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	// Sinks are below; what feeds them starts last and stops first.
+	a.stores.addTo(&a.stack, a.fail)
 	a.alerting.addTo(&a.stack, a.fail)
 	a.web.addTo(&a.stack)
 	a.ingest.addTo(&a.stack, a.fail)

@@ -9,6 +9,7 @@ import (
 	"belfry/internal/lifecycle"
 	"belfry/internal/tenant"
 	"belfry/logs/logql"
+	"belfry/logs/patterns"
 	logstore "belfry/logs/store"
 	tracestore "belfry/traces/store"
 	"belfry/traces/traceql"
@@ -25,8 +26,10 @@ type stores struct {
 	apiEngine  *query.Engine
 	ruleEngine *query.Engine
 
-	logs  *logstore.Store
-	logql *logql.Engine
+	logs     *logstore.Store
+	counts   *logstore.Store // of patterns; nil if they are off, as is what finds them
+	patterns *patterns.Miner
+	logql    *logql.Engine
 
 	traces  *tracestore.Store
 	traceql *traceql.Engine
@@ -57,8 +60,12 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 	engine.Name = "rules"
 	s.ruleEngine = query.NewEngine(engine)
 
+	if err := a.openPatterns(s); err != nil {
+		return nil, fmt.Errorf("opening the patterns: %w", err)
+	}
 	if s.logs, err = logstore.Open(logstore.Options{
-		Dir: a.dir("logs"), Config: a.cfg.Logs, Logger: a.logger.With("component", "logs"), Registerer: a.registry,
+		Dir: a.dir("logs"), Config: a.cfg.Logs, Patterns: s.patterns,
+		Logger: a.logger.With("component", "logs"), Registerer: a.registry,
 	}); err != nil {
 		return nil, fmt.Errorf("opening the log store: %w", err)
 	}
@@ -73,6 +80,34 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 	return s, nil
 }
 
+// openPatterns opens what finds patterns in the logs, and the store of their counts.
+func (a *App) openPatterns(s *stores) error {
+	cfg := a.cfg.Logs
+	if !cfg.Patterns.Enabled {
+		return nil
+	}
+	logger := a.logger.With("component", "patterns")
+	cfg.Retention = logstore.RetentionConfig{Time: cfg.Patterns.Retention}
+	cfg.Flush.Size = min(cfg.Flush.Size, 8<<20) // they are few
+	var err error
+	if s.counts, err = logstore.Open(logstore.Options{
+		Dir: a.dir("patterns"), Config: cfg, Signal: "patterns", Logger: logger, Registerer: a.registry,
+	}); err != nil {
+		return err
+	}
+	s.patterns, err = patterns.New(patterns.Options{
+		Store: s.counts, Dir: a.dir("patterns"), Learn: time.Duration(cfg.Patterns.Learn), Logger: logger, Registerer: a.registry,
+	})
+	return err
+}
+
+// addTo puts what runs on the stack: it stops behind all that appends.
+func (s *stores) addTo(stack *lifecycle.Stack, failed func(error)) {
+	if s.patterns != nil {
+		stack.AddRun("log patterns", func(ctx context.Context) error { return s.patterns.Run(ctx, s.logs) }, failed)
+	}
+}
+
 // close closes what was opened.
 func (s *stores) close(ctx context.Context) error {
 	var errs []error
@@ -81,6 +116,9 @@ func (s *stores) close(ctx context.Context) error {
 	}
 	if s.logs != nil {
 		errs = append(errs, s.logs.Close())
+	}
+	if s.counts != nil {
+		errs = append(errs, s.counts.Close())
 	}
 	if s.apiEngine != nil {
 		errs = append(errs, s.apiEngine.Close(), s.ruleEngine.Close())

@@ -158,8 +158,13 @@ func (a *App) targetsOf(ctx context.Context) metricapi.Targets {
 }
 
 func (a *App) routeLogs(mux *http.ServeMux) {
+	var finder logapi.Patterns // an interface of a nil pointer is not nil
+	if a.stores.patterns != nil {
+		finder = a.stores.patterns
+	}
 	loki := logapi.New(logapi.Options{
-		Store: a.stores.logs, MaxPushBytes: int64(a.cfg.Server.MaxRequestSize),
+		Patterns: finder,
+		Store:    a.stores.logs, MaxPushBytes: int64(a.cfg.Server.MaxRequestSize),
 		CancelWindow: time.Duration(a.cfg.Logs.Deletion.CancelWindow), Audit: a.record,
 		Version: a.opts.Version, Logger: a.logger.With("component", "logs"),
 	})
