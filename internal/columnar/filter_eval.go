@@ -205,6 +205,8 @@ func (e *evaluator) pruneLeaf(l *leaf, probe bool) tri {
 		t := maybe
 		if c := &e.view.cols[slot]; c.disk != nil {
 			t = e.pruneColumn(l, c, probe)
+		} else if probe && e.view.settled() && !e.mayContainInMemory(l, c) {
+			t = never
 		}
 		out = max(out, t)
 		return out != always && e.err == nil

@@ -292,7 +292,7 @@ func sortRows(b *memBlock, rows []uint32, rank []uint32, order []int) []uint32 {
 
 // permuted returns a new block of the given rows in the given order.
 func (b *memBlock) permuted(perm []uint32) *memBlock {
-	out := &memBlock{min: 1<<63 - 1, max: -1 << 63, bytes: b.bytes}
+	out := &memBlock{min: 1<<63 - 1, max: -1 << 63, bytes: b.bytes, filters: b.filters}
 	out.times = make([]uint64, len(perm))
 	out.stream = make([]uint32, len(perm))
 	for i, r := range perm {

@@ -43,6 +43,7 @@ type memBlock struct {
 	cols     []*column.Builder // by position in memTenant.columns; nil where empty
 	min, max int64
 	bytes    int
+	filters  *memFilters
 	of       *memBlock // the block that this is a snapshot of; nil: itself
 }
 
@@ -131,7 +132,7 @@ func (t *memTenant) openBlock(rows int) *memBlock {
 			return b
 		}
 	}
-	b := &memBlock{min: 1<<63 - 1, max: -1 << 63}
+	b := &memBlock{min: 1<<63 - 1, max: -1 << 63, filters: &memFilters{}}
 	t.blocks = append(t.blocks, b)
 	return b
 }

@@ -218,7 +218,7 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	e := evaluator{view: v, facts: it.facts}
 	verdict := maybe
 	if it.rows == nil {
-		if verdict = e.prune(p.root, false); verdict == maybe && it.part != nil {
+		if verdict = e.prune(p.root, false); verdict == maybe && (it.part != nil || v.settled()) {
 			verdict = e.prune(p.root, true)
 		}
 		if e.err != nil {

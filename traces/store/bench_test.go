@@ -60,7 +60,7 @@ func shopSpans(n int) []traces.Span {
 }
 
 const (
-	benchTraces = 20_000
+	benchTraces = 100_000
 	batchSize   = 500
 )
 
@@ -121,6 +121,8 @@ func BenchmarkQuery(b *testing.B) {
 		`{ resource.service.name = "gateway" } >> { resource.service.name = "postgres" && status = error }`,
 		`{ status = error } | count() > 2`,
 		`{ rootName = "nosuch" }`,
+		`{ rootName = "GET /route/7" && traceDuration > 200ms }`,
+		`{ resource.service.name = "gateway" } >> { status = error } | rate() by (resource.service.name)`,
 		`{ } | rate() by (resource.service.name)`,
 		`{ status = error } | rate() by (resource.service.name)`,
 		`{ } | quantile_over_time(duration, 0.99) by (name)`,
