@@ -27,6 +27,7 @@ type memTenant struct {
 	defOf   map[*streamDef]uint32
 	byKey   map[string]uint32
 	blocks  []*memBlock // the last one grows
+	last    *memBlock   // the one before it
 }
 
 type memStream struct {
@@ -128,9 +129,11 @@ func (t *memTenant) column(key ColumnKey, o *Options) int {
 
 func (t *memTenant) openBlock(rows int) *memBlock {
 	if n := len(t.blocks); n > 0 {
-		if b := t.blocks[n-1]; len(b.times) < rows && b.bytes < memBlockBytes {
+		b := t.blocks[n-1]
+		if len(b.times) < rows && b.bytes < memBlockBytes {
 			return b
 		}
+		t.last = b
 	}
 	b := &memBlock{min: 1<<63 - 1, max: -1 << 63, filters: &memFilters{}}
 	t.blocks = append(t.blocks, b)
@@ -161,7 +164,7 @@ func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint3
 			spill(over, &src.b, src.key, at, from, to)
 			continue
 		}
-		dst := b.column(cols[i], src.key.Kind)
+		dst := b.column(cols[i], src.key.Kind, t.last)
 		before := dst.Size()
 		dst.AppendBuilder(at, &src.b, from, to)
 		b.bytes += dst.Size() - before
@@ -169,7 +172,7 @@ func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint3
 	if over == nil {
 		return
 	}
-	dst := b.column(t.index[overflowKey], overflowKey.Kind)
+	dst := b.column(t.index[overflowKey], overflowKey.Kind, t.last)
 	for i := at; i < at+uint32(to-from); i++ {
 		if v, ok := over[i]; ok {
 			dst.AppendBytes(i, v)
@@ -202,12 +205,17 @@ func spill(over map[uint32][]byte, src *column.Builder, key ColumnKey, at uint32
 	})
 }
 
-func (b *memBlock) column(i int, kind Kind) *column.Builder {
+// column returns the builder of a column. A new one has room for as much as the block before held.
+func (b *memBlock) column(i int, kind Kind, before *memBlock) *column.Builder {
 	for len(b.cols) <= i {
 		b.cols = append(b.cols, nil)
 	}
 	if b.cols[i] == nil {
-		b.cols[i] = &column.Builder{Kind: kind}
+		if before != nil && i < len(before.cols) && before.cols[i] != nil {
+			b.cols[i] = column.NewBuilderLike(before.cols[i])
+		} else {
+			b.cols[i] = &column.Builder{Kind: kind}
+		}
 	}
 	return b.cols[i]
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"belfry/internal/fault"
 	"belfry/traces"
 	"belfry/traces/store"
 	"belfry/traces/traceql"
@@ -101,6 +102,9 @@ func BenchmarkQuery(b *testing.B) {
 	s := benchStore(b)
 	for _, request := range requests(spans) {
 		_, err := s.Append(b.Context(), "t", request)
+		for fault.KindOf(err) == fault.Limited {
+			_, err = s.Append(b.Context(), "t", request)
+		}
 		require.NoError(b, err)
 	}
 	require.NoError(b, s.Flush(b.Context()))

@@ -67,7 +67,7 @@ func DefaultConfig() Config {
 		Deletion:     DeletionConfig{CancelWindow: model.Duration(15 * time.Minute)},
 		Durability:   DurabilityWrite,
 		SyncInterval: model.Duration(time.Second),
-		Flush:        FlushConfig{Size: 64 << 20, Age: model.Duration(time.Minute)},
+		Flush:        FlushConfig{Size: 16 << 20, Age: model.Duration(time.Minute)},
 		Limits: LimitsConfig{
 			MaxFuture: model.Duration(time.Hour), MaxAttributes: 1024, MaxTraceSpans: 200_000,
 			MaxQueryBytes: 32 << 30, MaxQuerySpans: 100_000_000,

@@ -9,6 +9,9 @@ import (
 // at a time, a few rows of each block.
 const blockRows = 8 << 10
 
+// mergeMemory is what a merge may take.
+const mergeMemory = 64 << 20
+
 // Handles of the fixed columns: their positions in fixedColumns. New ones are
 // added at the end.
 const (

@@ -49,7 +49,7 @@ func Open(o Options) (*Store, error) {
 	db, err := columnar.Open(columnar.Options{
 		Dir: o.Dir, FS: o.FS, Signal: "traces",
 		Decode:  newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
-		Columns: fixedColumns(), BlockRows: blockRows,
+		Columns: fixedColumns(), BlockRows: blockRows, MergeMemory: mergeMemory,
 		Grouping:         &columnar.Grouping{ID: colTraceID, Ordinal: colOrdinal, Derive: derive},
 		FlushBytes:       int(c.Flush.Size),
 		FlushAge:         time.Duration(c.Flush.Age),

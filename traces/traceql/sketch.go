@@ -24,10 +24,10 @@ func (b *buckets) add(bucket int32, n int64) {
 		b.first = bucket
 		b.counts = make([]int64, 1, 16)
 	case bucket < b.first:
-		more := int(b.first - bucket)
-		grown := make([]int64, more+len(b.counts), more+2*len(b.counts))
+		more := int(b.first-bucket) + len(b.counts)/2 // with room for more of the kind
+		grown := make([]int64, more+len(b.counts), 2*(more+len(b.counts)))
 		copy(grown[more:], b.counts)
-		b.first, b.counts = bucket, grown
+		b.first, b.counts = b.first-int32(more), grown
 	case int(bucket-b.first) >= len(b.counts):
 		b.counts = append(b.counts, make([]int64, int(bucket-b.first)+1-len(b.counts))...)
 	}
@@ -79,6 +79,9 @@ func (s *sketch) quantile(q float64) float64 {
 	rank = max(rank, 1)
 	below := int64(0)
 	for i := len(s.negative.counts) - 1; i >= 0; i-- {
+		if s.negative.counts[i] == 0 {
+			continue
+		}
 		if below += s.negative.counts[i]; below >= rank {
 			return -bucketValue(s.negative.first + int32(i))
 		}
