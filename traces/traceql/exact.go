@@ -45,30 +45,9 @@ func exact(e Expr) (traces.Filter, error) {
 			}
 			return traces.Or{left, right}, nil
 		}
-		if f, ok := exactComparison(e); ok {
+		if f := pushdown(e); f != nil { // a comparison, which is taken as it is or not at all
 			return f, nil
 		}
 	}
 	return nil, fault.Invalidf("%s cannot be decided on a single span: only comparisons of its fields with values are taken", e)
-}
-
-func exactComparison(e Binary) (traces.Filter, bool) {
-	op, isComparison := compareOps[e.Op]
-	ref, isRef := e.Left.(FieldRef)
-	value, isStatic := e.Right.(Static)
-	if !isRef {
-		ref, isRef = e.Right.(FieldRef)
-		value, isStatic = e.Left.(Static)
-		op = mirrored(op)
-	}
-	if !isComparison || !isRef || !isStatic || ref.needsTree() {
-		return nil, false
-	}
-	if value.Type == TypeNil {
-		return traces.Exists{Field: ref.Field, Negate: op == traces.OpEqual}, true
-	}
-	if t := ref.fieldType(); (value.Type == TypeStatus || value.Type == TypeKind) && t != value.Type {
-		return traces.Or{}, true // no attribute has this type
-	}
-	return traces.Compare{Field: ref.Field, Op: op, Value: value.Value}, true
 }
