@@ -7,8 +7,10 @@
 //	escalation   policies: step, wait, repeat, acknowledge     "has anybody taken it?"
 //	oncall       schedules, as a pure function of time         "who is on call now?"
 //	notify       contact methods of people                     "how do we reach them?"
+//	evidence     what the stores know about an alert          "what is behind it?"
 //	incident     the record of everything that happened        "what was done, and why?"
-//	api          the HTTP API of the last four
+//	inbound      answers from chats and mails                  "what do they say?"
+//	api          the HTTP API of all after router
 //
 // The arrows between them are two small interfaces. rules hands alerts to
 // rules.Sender, which router implements in process. router hands every group

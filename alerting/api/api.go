@@ -84,7 +84,10 @@ func (a *API) Routes() []Route {
 	post("/incidents/{id}/resolve", a.resolve)
 	post("/incidents/{id}/snooze", a.snooze)
 	post("/incidents/{id}/reassign", a.reassign)
+	post("/incidents/{id}/severity", a.setSeverity)
+	post("/incidents/{id}/merge", a.merge)
 	post("/incidents/{id}/notes", a.note)
+	post("/incidents", a.createIncident)
 
 	get("/oncall", a.onCallNow)
 	get("/people", a.listPeople)
@@ -107,6 +110,20 @@ func (a *API) Routes() []Route {
 	raw(http.MethodGet, Prefix+"/heartbeat/{id}", a.beat)
 	raw(http.MethodPost, Prefix+"/heartbeat/{id}", a.beat)
 	raw(http.MethodPost, "/v2/enqueue", a.enqueue)
+	post("/page/alertmanager", a.pageAlertmanager)
+	post("/page/grafana", a.pageGrafana)
+	post("/page/json/{mapping}", a.pageJSON)
+	raw(http.MethodPost, "/v2/alerts", a.genie(a.genieCreate))
+	raw(http.MethodGet, "/v2/alerts/{identifier}", a.genie(a.genieGet))
+	raw(http.MethodPost, "/v2/alerts/{identifier}/close", a.genie(a.genieDo(a.genieClose)))
+	raw(http.MethodDelete, "/v2/alerts/{identifier}", a.genie(a.genieDo(a.genieClose)))
+	raw(http.MethodPost, "/v2/alerts/{identifier}/acknowledge", a.genie(a.genieDo(a.genieEvent(genieAcknowledge))))
+	raw(http.MethodPost, "/v2/alerts/{identifier}/unacknowledge", a.genie(a.genieDo(a.genieEvent(genieUnacknowledge))))
+	raw(http.MethodPost, "/v2/alerts/{identifier}/snooze", a.genie(a.genieDo(a.genieEvent(genieSnooze))))
+	raw(http.MethodPost, "/v2/alerts/{identifier}/notes", a.genie(a.genieDo(genieNothing)))
+	raw(http.MethodPost, Prefix+"/slack", a.slack())
+	raw(http.MethodPost, Prefix+"/telegram", a.telegram())
+	raw(http.MethodGet, Prefix+"/chart/{token}", a.chart)
 	raw(http.MethodGet, Prefix+"/openapi.json", a.openAPI)
 	return out
 }
@@ -189,12 +206,9 @@ func decode(r *http.Request, v any) error {
 }
 
 func decodeBody(r *http.Request, v any, limit int64, strict bool) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	body, err := readBody(r, limit)
 	if err != nil {
-		return fault.Invalidf("read the body: %w", err)
-	}
-	if int64(len(body)) > limit {
-		return fault.New(fault.TooLarge, "the body is over %d bytes", limit)
+		return err
 	}
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	if strict {
@@ -207,6 +221,17 @@ func decodeBody(r *http.Request, v any, limit int64, strict bool) error {
 		return fault.Invalidf("the body has more than one JSON value")
 	}
 	return nil
+}
+
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	if err != nil {
+		return nil, fault.Invalidf("read the body: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, fault.New(fault.TooLarge, "the body is over %d bytes", limit)
+	}
+	return body, nil
 }
 
 // by returns who asks: who is known to, or who says so.

@@ -48,6 +48,8 @@ func newFixture(t *testing.T) *fixture {
 	s.Escalation.Policies = []escalation.PolicyConfig{{Name: "default", Receivers: []string{"oncall"},
 		RoutingKeys: []config.Secret{"routing-key-1"}, Steps: []escalation.StepConfig{{Schedules: []string{"primary"}}, {People: []string{"bo"}}}}}
 	s.Escalation.Heartbeats = []escalation.Heartbeat{{ID: "backup", Policy: "default", Interval: 60e9}}
+	s.Escalation.Mappings = []escalation.MappingConfig{{Name: "pinger", Title: "{{ .check.name }} on {{ .host }}", DedupKey: "{{ .host }}/{{ .check.id }}",
+		Status: "{{ .state }}", Resolved: []string{"up"}, Labels: map[string]string{"host": "{{ .host }}"}}}
 	f := &fixture{t: t, clock: &stoppedClock{time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)}}
 	var err error
 	f.engine, err = escalation.New(t.Context(), escalation.Options{DB: statetest.SQLite(t).Open(), Settings: s, Clock: f.clock, ExternalURL: "https://belfry.test"})

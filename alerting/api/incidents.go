@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"belfry/alerting/escalation"
+	"belfry/alerting/evidence"
 	"belfry/alerting/incident"
 	"belfry/internal/fault"
 	"belfry/internal/state"
@@ -24,7 +26,7 @@ type incidentPage struct {
 func (a *API) listIncidents(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	f := incident.Filter{Severities: list(q, "severity"), Policy: q.Get("policy"), Assignee: q.Get("assignee"),
-		Search: q.Get("q"), Before: q.Get("cursor")}
+		Rule: q.Get("rule"), Search: q.Get("q"), Before: q.Get("cursor")}
 	for _, s := range list(q, "status") {
 		switch status := incident.Status(s); {
 		case s == "open":
@@ -66,6 +68,8 @@ func list(q url.Values, name string) (out []string) {
 	return out
 }
 
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
 func number(q url.Values, name string) (int, error) {
 	text := q.Get(name)
 	if text == "" {
@@ -106,6 +110,9 @@ type incidentDetail struct {
 	Timeline []incident.Event `json:"timeline"`
 	// TimelineNext is the parameter after of the rest of the timeline.
 	TimelineNext int64 `json:"timeline_next,omitempty"`
+	// Merged are the incidents that were merged into this one.
+	Merged   []*incident.Incident `json:"merged,omitempty"`
+	Evidence *evidence.Evidence   `json:"evidence,omitempty"`
 }
 
 func (a *API) getIncident(r *http.Request) (any, error) {
@@ -117,9 +124,16 @@ func (a *API) getIncident(r *http.Request) (any, error) {
 			return err
 		}
 		d.Alerts = append(d.Alerts, alerts...)
+		if d.Merged, err = incident.MergedFrom(ctx, tx, i.Tenant, i.ID); err != nil {
+			return err
+		}
 		d.Timeline, d.TimelineNext, err = timeline(ctx, tx, i.ID, 0, defaultTimeline)
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	d.Evidence, err = a.engine.Evidence(r.Context(), d.ID)
 	return d, err
 }
 
@@ -273,6 +287,56 @@ func (a *API) reassign(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return a.act(r, escalation.Reassign{By: a.by(r, b.By), Via: viaAPI, People: b.People, Policy: b.Policy})
+}
+
+func (a *API) setSeverity(r *http.Request) (any, error) {
+	var b struct {
+		By       string `json:"by"`
+		Severity string `json:"severity"`
+	}
+	if err := decode(r, &b); err != nil {
+		return nil, err
+	}
+	return a.act(r, escalation.SetSeverity{By: a.by(r, b.By), Via: viaAPI, Severity: strings.ToLower(strings.TrimSpace(b.Severity))})
+}
+
+func (a *API) merge(r *http.Request) (any, error) {
+	var b struct {
+		By   string `json:"by"`
+		Into string `json:"into"`
+	}
+	if err := decode(r, &b); err != nil {
+		return nil, err
+	}
+	id, err := a.incidentID(r)
+	if err != nil {
+		return nil, err
+	}
+	ctx := r.Context()
+	var into *incident.Incident
+	err = a.engine.DB().View(ctx, func(tx *state.Tx) error {
+		into, err = find(ctx, tx, b.Into)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.engine.Merge(ctx, tenant.ID(ctx), id, into.ID, a.by(r, b.By), viaAPI)
+}
+
+func (a *API) createIncident(r *http.Request) (any, error) {
+	var b struct {
+		By       string `json:"by"`
+		Title    string `json:"title"`
+		Summary  string `json:"summary"`
+		Severity string `json:"severity"`
+		Policy   string `json:"policy"`
+	}
+	if err := decode(r, &b); err != nil {
+		return nil, err
+	}
+	return a.engine.Create(r.Context(), tenant.ID(r.Context()), a.by(r, b.By), escalation.Signal{
+		Title: strings.Join(strings.Fields(b.Title), " "), Summary: b.Summary, Severity: strings.ToLower(strings.TrimSpace(b.Severity)), Policy: b.Policy})
 }
 
 func (a *API) note(r *http.Request) (any, error) {

@@ -11,7 +11,9 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
+	"golang.org/x/sync/singleflight"
 
+	"belfry/alerting/evidence"
 	"belfry/alerting/incident"
 	"belfry/alerting/notify"
 	"belfry/alerting/oncall"
@@ -60,6 +62,12 @@ type Options struct {
 	// database. nil: never muted.
 	Muted MuteFunc
 
+	// Evidence is where messages find what is behind an alert.
+	Evidence evidence.Stores
+	// ReplyDomain is the domain of the addresses at which answers to emails arrive;
+	// empty: they do not.
+	ReplyDomain string
+
 	// Name tells this process from others on the same database; empty makes one.
 	Name string
 	// Workers bounds the messages sent at the same time; 0 means 16.
@@ -86,6 +94,7 @@ type Engine struct {
 	key   []byte // signs links
 	inbox notify.SQLInbox
 
+	finding singleflight.Group // evidence, by incident
 	setup   atomic.Pointer[setup]
 	wakeup  chan struct{}
 	metrics *metrics
@@ -101,6 +110,8 @@ type setup struct {
 	routing    map[string]*Policy // by routing key
 	heartbeats map[string]Heartbeat
 	notifier   *notify.Notifier
+	collector  *evidence.Collector
+	mappings   map[string]*Mapping
 }
 
 // New returns an engine. Until Run is called it takes notifications but sends
@@ -161,8 +172,11 @@ func (e *Engine) compile(s Settings) (*setup, error) {
 		return nil, err
 	}
 	out := &setup{settings: s, directory: directory, policies: map[string]*Policy{}, receivers: map[string]*Policy{},
-		routing: map[string]*Policy{}, heartbeats: map[string]Heartbeat{}}
+		routing: map[string]*Policy{}, heartbeats: map[string]Heartbeat{}, mappings: map[string]*Mapping{}}
 	if out.notifier, err = notify.New(s.Notify, notify.Options{Inbox: e.inbox}); err != nil {
+		return nil, err
+	}
+	if out.collector, err = evidence.New(s.Notify.Evidence, e.opts.Evidence, e.log); err != nil {
 		return nil, err
 	}
 	for _, pc := range s.Escalation.Policies {
@@ -174,6 +188,11 @@ func (e *Engine) compile(s Settings) (*setup, error) {
 		}
 		for _, k := range pc.RoutingKeys {
 			out.routing[k.Reveal()] = p
+		}
+	}
+	for _, m := range s.Escalation.Mappings {
+		if out.mappings[m.Name], err = NewMapping(m); err != nil {
+			return nil, err
 		}
 	}
 	for _, h := range s.Escalation.Heartbeats {
@@ -202,6 +221,9 @@ func (e *Engine) Policies() []*Policy { return e.setup.Load().order }
 // Channels returns the channels in force.
 func (e *Engine) Channels() []oncall.Method { return e.setup.Load().notifier.Channels() }
 
+// Notifier returns what reaches the services of contact methods.
+func (e *Engine) Notifier() *notify.Notifier { return e.setup.Load().notifier }
+
 // Inbox returns the messages of the method inbox.
 func (e *Engine) Inbox() notify.SQLInbox { return e.inbox }
 
@@ -224,6 +246,11 @@ func (e *Engine) step(ctx context.Context, tx *state.Tx, i *incident.Incident, e
 			lookErr = errors.Join(lookErr, err)
 			return to, skipped
 		},
+		Turn: func(step int) int {
+			n, err := turn(ctx, tx, i, step)
+			lookErr = errors.Join(lookErr, err)
+			return n
+		},
 		Muted: func() Muting {
 			mute, err := e.muting(ctx, tx, i)
 			lookErr = errors.Join(lookErr, err)
@@ -240,10 +267,16 @@ func (e *Engine) step(ctx context.Context, tx *state.Tx, i *incident.Incident, e
 	}
 	i.Progress = after
 	i.UpdatedAt = now
+	if after.Status == incident.Acknowledged && i.FirstAcknowledgedAt.IsZero() {
+		i.FirstAcknowledgedAt = now
+	}
 	if after.Status == incident.Resolved && before.Status != incident.Resolved {
 		i.ResolvedAt = now
-		if r, ok := ev.(Resolve); ok {
-			i.ResolvedBy = r.By
+		switch ev := ev.(type) {
+		case Resolve:
+			i.ResolvedBy = ev.By
+		case Merged:
+			i.ResolvedBy = ev.By
 		}
 	}
 	for _, effect := range effects {

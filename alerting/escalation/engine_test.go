@@ -270,7 +270,7 @@ func TestReload(t *testing.T) {
 	require.NoError(t, w.engine.Apply(good))
 	w.runTo(epoch.Add(time.Hour))
 	require.Empty(t, w.phones.take())
-	timeline := (&scenario{w}).timeline()
+	timeline := (&scenario{w}).timeline((&scenario{w}).newest().ID)
 	require.Contains(t, timeline[len(timeline)-1], `there is no policy "default" any more`)
 }
 

@@ -199,11 +199,30 @@ func settings(base string) escalation.Settings {
 			{Channels: []string{"ops"}},
 		}},
 	}
+	s.Escalation.Policies = append(s.Escalation.Policies,
+		escalation.PolicyConfig{Name: "robin", Receivers: []string{"robin"}, Repeat: new(2), Steps: []escalation.StepConfig{
+			{Teams: []string{"all"}, Channels: []string{"ops"}, RoundRobin: true, Wait: wait(5 * time.Minute)},
+		}},
+		escalation.PolicyConfig{Name: "hours", Receivers: []string{"hours"}, Repeat: &once, Steps: []escalation.StepConfig{
+			{People: []string{"ana"}, Hours: []oncall.RestrictionConfig{{Days: []string{"mon-fri"}, From: "09:00", To: "17:00"}},
+				TimeZone: "Europe/Berlin", Wait: wait(5 * time.Minute)},
+			{People: []string{"bo"}, Hours: []oncall.RestrictionConfig{{From: "17:00", To: "09:00"}}, TimeZone: "Europe/Berlin", Wait: wait(5 * time.Minute)},
+		}},
+		escalation.PolicyConfig{Name: "hooked", Receivers: []string{"hooked"}, Repeat: &once, Steps: []escalation.StepConfig{
+			{Webhooks: []string{"restart-shop"}},
+			{Webhooks: []string{"failover"}, Wait: wait(2 * time.Minute)},
+			{People: []string{"ana"}, Wait: wait(5 * time.Minute)},
+		}})
 	s.Escalation.Heartbeats = []escalation.Heartbeat{{ID: "backup", Policy: "default", Interval: wait(time.Hour), Grace: wait(5 * time.Minute)}}
 	s.Notify = notify.DefaultConfig()
 	ops := method("ops")
 	ops.Name = "ops"
 	s.Notify.Channels = []oncall.Method{ops}
+	for _, name := range []string{"restart-shop", "failover"} {
+		hook := method(name)
+		hook.Name = name
+		s.Notify.Webhooks = append(s.Notify.Webhooks, hook)
+	}
 	return s
 }
 

@@ -19,6 +19,9 @@ type metrics struct {
 	toResolve    prometheus.Histogram
 	opened       *prometheus.CounterVec
 	failures     prometheus.Counter
+	pages        *prometheus.CounterVec
+	rulePages    *prometheus.CounterVec
+	beats        *prometheus.CounterVec
 	openDesc     *prometheus.Desc
 	depthDesc    *prometheus.Desc
 	lagDesc      *prometheus.Desc
@@ -44,6 +47,12 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 			Help: "Incidents opened, by source, policy and severity."}, []string{"source", "policy", "severity"}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "belfry_escalation_failures_total",
 			Help: "Times that the escalation could not read or write its state and tried again."}),
+		pages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_pages_total",
+			Help: "Pages delivered, by who was told: a person or a channel."}, []string{"recipient"}),
+		rulePages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_rule_pages_total",
+			Help: "Pages delivered, by the alerting rule behind the incident; what is not a rule's counts by its source."}, []string{"rule"}),
+		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_heartbeats_sent_total",
+			Help: "Outgoing heartbeats, by result (sent, failed, withheld)."}, []string{"result"}),
 		openDesc: prometheus.NewDesc("belfry_incidents_open", "Open incidents, by status.", []string{"status"}, nil),
 		depthDesc: prometheus.NewDesc("belfry_notification_outbox_depth",
 			"Messages decided on and not yet delivered, those for later included.", nil, nil),
@@ -53,7 +62,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.messages, m.latency, m.toAck, m.toResolve, m.opened, m.failures, m} {
+	for _, c := range []prometheus.Collector{m.messages, m.latency, m.toAck, m.toResolve, m.opened, m.failures, m.pages, m.rulePages, m.beats, m} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -106,6 +115,17 @@ func (m *metrics) delivered(method, kind, result string, latency time.Duration) 
 	if result == "sent" {
 		m.latency.Observe(latency.Seconds())
 	}
+}
+
+// paged counts a page that was delivered. Recipients are of the configuration, and
+// so are rules; what other programs call their alerts makes no series.
+func (m *metrics) paged(recipient string, i *incident.Incident) {
+	rule := i.Source
+	if i.Source == incident.SourceAlertmanager {
+		rule = i.Rule
+	}
+	m.pages.WithLabelValues(recipient).Inc()
+	m.rulePages.WithLabelValues(rule).Inc()
 }
 
 // changed observes what has happened between two states of an incident.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -20,6 +21,8 @@ type Config struct {
 	Repeat     int            `yaml:"repeat"`
 	Policies   []PolicyConfig `yaml:"policies"`
 	Heartbeats []Heartbeat    `yaml:"heartbeats"`
+	// Mappings say how the JSON of programs is read that page.
+	Mappings []MappingConfig `yaml:"mappings"`
 }
 
 // PolicyConfig is an escalation policy as it is written.
@@ -34,12 +37,17 @@ type PolicyConfig struct {
 
 // StepConfig is a step as it is written.
 type StepConfig struct {
-	Schedules  []string       `yaml:"schedules"`  // whoever is on call then
-	People     []string       `yaml:"people"`     // by ID
-	Teams      []string       `yaml:"teams"`      // all members
-	Channels   []string       `yaml:"channels"`   // of the section notify
-	Severities []string       `yaml:"severities"` // only for these; none: all
-	Wait       model.Duration `yaml:"wait"`       // before the next step; 0: 5m
+	Schedules  []string `yaml:"schedules"`   // whoever is on call then
+	People     []string `yaml:"people"`      // by ID
+	Teams      []string `yaml:"teams"`       // all members
+	Channels   []string `yaml:"channels"`    // of the section notify
+	Webhooks   []string `yaml:"webhooks"`    // of the section notify: machines, which reach nobody
+	RoundRobin bool     `yaml:"round_robin"` // one of the people in turn, not all
+	Severities []string `yaml:"severities"`  // only for these; none: all
+	// Hours are when the step is performed, in TimeZone; none: always.
+	Hours    []oncall.RestrictionConfig `yaml:"hours"`
+	TimeZone string                     `yaml:"time_zone"` // IANA name; empty: UTC
+	Wait     model.Duration             `yaml:"wait"`      // before the next step; 0: 5m, or none after webhooks alone
 }
 
 // Heartbeat is a dead man's switch: not heard for Interval plus Grace, it opens
@@ -93,6 +101,19 @@ func (c *Config) Validate() error {
 			keys[k.Reveal()] = p.Name
 		}
 	}
+	mapped := map[string]bool{}
+	for i, m := range c.Mappings {
+		at := fmt.Sprintf("mappings[%d]", i)
+		if mapped[m.Name] {
+			add("%s.name: %q is there twice", at, m.Name)
+		}
+		mapped[m.Name] = true
+		if _, err := NewMapping(m); err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				add("%s.%s", at, line)
+			}
+		}
+	}
 	beats := map[string]bool{}
 	for i, h := range c.Heartbeats {
 		at := fmt.Sprintf("heartbeats[%d]", i)
@@ -138,12 +159,37 @@ func (p *PolicyConfig) faults(at string) (errs []error) {
 		}
 	}
 	for j, s := range p.Steps {
-		if len(s.Schedules)+len(s.People)+len(s.Teams)+len(s.Channels) == 0 {
-			add(".steps[%d]: tells nobody: name schedules, people, teams or channels", j)
+		errs = append(errs, s.faults(fmt.Sprintf("%s.steps[%d]", at, j))...)
+	}
+	if len(p.Steps) > 0 && !slices.ContainsFunc(p.Steps, StepConfig.tells) {
+		add(".steps: no step tells anybody: webhooks alone reach no person")
+	}
+	return errs
+}
+
+// tells reports whether the step reaches people, and not only machines.
+func (s StepConfig) tells() bool {
+	return len(s.Schedules)+len(s.People)+len(s.Teams)+len(s.Channels) > 0
+}
+
+func (s StepConfig) faults(at string) (errs []error) {
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(at+format, args...)) }
+	if !s.tells() && len(s.Webhooks) == 0 {
+		add(": tells nobody: name schedules, people, teams, channels or webhooks")
+	}
+	if s.RoundRobin && len(s.Schedules)+len(s.People)+len(s.Teams) == 0 {
+		add(".round_robin: needs people, teams or schedules to choose from")
+	}
+	if s.TimeZone != "" && len(s.Hours) == 0 {
+		add(".time_zone: is of hours, and there are none")
+	}
+	if _, err := oncall.NewHours(s.Hours, s.TimeZone); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			add(".%s", line)
 		}
-		if s.Wait < 0 {
-			add(".steps[%d].wait: must not be negative", j)
-		}
+	}
+	if s.Wait < 0 {
+		add(".wait: must not be negative")
 	}
 	return errs
 }
@@ -153,7 +199,7 @@ func (p *PolicyConfig) faults(at string) (errs []error) {
 // configuration; nil leaves them unchecked.
 func Check(people oncall.Config, c Config, n notify.Config, receivers []string) error {
 	var errs []error
-	known := map[string]map[string]bool{"schedules": {}, "people": {}, "teams": {}, "channels": {}}
+	known := map[string]map[string]bool{"schedules": {}, "people": {}, "teams": {}, "channels": {}, "webhooks": {}}
 	for _, s := range people.Schedules {
 		known["schedules"][s.ID] = true
 	}
@@ -166,12 +212,15 @@ func Check(people oncall.Config, c Config, n notify.Config, receivers []string) 
 	for _, ch := range n.Channels {
 		known["channels"][ch.Label()] = true
 	}
+	for _, hook := range n.Webhooks {
+		known["webhooks"][hook.Label()] = true
+	}
 	for i, p := range c.Policies {
 		for j, s := range p.Steps {
 			for _, list := range []struct {
 				kind string
 				ids  []string
-			}{{"schedules", s.Schedules}, {"people", s.People}, {"teams", s.Teams}, {"channels", s.Channels}} {
+			}{{"schedules", s.Schedules}, {"people", s.People}, {"teams", s.Teams}, {"channels", s.Channels}, {"webhooks", s.Webhooks}} {
 				for k, id := range list.ids {
 					if !known[list.kind][id] {
 						errs = append(errs, fmt.Errorf("escalation.policies[%d].steps[%d].%s[%d]: %q is not defined", i, j, list.kind, k, id))
@@ -200,9 +249,11 @@ type Policy struct {
 
 // Step of a policy.
 type Step struct {
-	Schedules, People, Teams, Channels []string
-	Severities                         []string
-	Wait                               time.Duration
+	Schedules, People, Teams, Channels, Webhooks []string
+	RoundRobin                                   bool
+	Severities                                   []string
+	Hours                                        oncall.Hours
+	Wait                                         time.Duration
 }
 
 func (s Step) concerns(severity string) bool {
@@ -219,10 +270,11 @@ func (c Config) compile(p PolicyConfig) *Policy {
 	}
 	for _, s := range p.Steps {
 		wait := time.Duration(s.Wait)
-		if wait == 0 {
+		if wait == 0 && s.tells() {
 			wait = defaultWait
 		}
-		out.Steps = append(out.Steps, Step{s.Schedules, s.People, s.Teams, s.Channels, s.Severities, wait})
+		hours, _ := oncall.NewHours(s.Hours, s.TimeZone) // validated
+		out.Steps = append(out.Steps, Step{s.Schedules, s.People, s.Teams, s.Channels, s.Webhooks, s.RoundRobin, s.Severities, hours, wait})
 	}
 	return out
 }

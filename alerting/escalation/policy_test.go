@@ -46,7 +46,7 @@ belfry.yaml:7: escalation.policies[0].routing_keys[0]: must have at least 8 char
 belfry.yaml:7: escalation.policies[0].routing_keys[2]: is bound to policy "default" already
 belfry.yaml:8: escalation.policies[0].repeat: must be between 0 and 100
 belfry.yaml:12: escalation.policies[0].steps[1].wait: not a valid duration string: "-1m"
-belfry.yaml:12: escalation.policies[0].steps[1]: tells nobody: name schedules, people, teams or channels
+belfry.yaml:12: escalation.policies[0].steps[1]: tells nobody: name schedules, people, teams, channels or webhooks
 belfry.yaml:13: escalation.policies[1].steps: a policy needs at least one step
 belfry.yaml:13: escalation.policies[1].name: "default" is there twice
 belfry.yaml:14: escalation.policies[1].receivers[1]: is empty

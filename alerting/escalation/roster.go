@@ -8,6 +8,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"belfry/alerting/incident"
 	"belfry/alerting/oncall"
 	"belfry/internal/fault"
 	"belfry/internal/state"
@@ -61,7 +62,20 @@ func reach(ctx context.Context, tx *state.Tx, d *oncall.Directory, tenant string
 	for _, name := range s.Channels {
 		to = append(to, Recipient{Channel: name})
 	}
+	for _, name := range s.Webhooks {
+		to = append(to, Recipient{Channel: name, Webhook: true})
+	}
 	return to, skipped, nil
+}
+
+// turn counts how often the round robin of a step of an incident's policy was
+// asked, and returns how often that was before.
+func turn(ctx context.Context, tx *state.Tx, i *incident.Incident, step int) (int, error) {
+	var n int64
+	err := tx.QueryRow(ctx, `INSERT INTO counters (tenant, name, value) VALUES (?, ?, 1)
+		ON CONFLICT (tenant, name) DO UPDATE SET value = counters.value + 1 RETURNING value`,
+		i.Tenant, fmt.Sprintf("round_robin/%s/%d", i.Policy, step)).Scan(&n)
+	return int(n - 1), err
 }
 
 func overridesBetween(ctx context.Context, tx *state.Tx, tenant, schedule string, from, to time.Time) ([]oncall.Override, error) {

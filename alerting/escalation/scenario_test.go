@@ -87,12 +87,14 @@ func (s *scenario) play(text string) string {
 //	ack|unack|resolve <who>          on the newest incident
 //	snooze <who> <duration>
 //	reassign <who> <person or policy:name>
+//	severity <who> <severity>
+//	merge <number> <number>          the first into the second
 //	override <schedule> <person> <from> <to>
 //	down <person> <status>, up <person>
 //	silence <label>=<value> <duration>, silence off, silence error
 //	restart                          kill -9, and a new process
 //	beat <heartbeat>
-//	state, timeline                  of the newest incident
+//	state, timeline [number]         of the newest incident, or that
 func (s *scenario) do(line string) []string {
 	s.t.Helper()
 	f := strings.Fields(line)
@@ -142,6 +144,13 @@ func (s *scenario) do(line string) []string {
 			return act(escalation.Reassign{By: f[1], Policy: policy})
 		}
 		return act(escalation.Reassign{By: f[1], People: strings.Split(f[2], ",")})
+	case "severity":
+		return act(escalation.SetSeverity{By: f[1], Severity: f[2]})
+	case "merge":
+		if _, err := s.engine.Merge(s.ctx, "default", s.numbered(f[1]), s.numbered(f[2]), "ana", "api"); err != nil {
+			return []string{"error: " + err.Error()}
+		}
+		s.runTo(s.clock.Now())
 	case "override":
 		_, err := s.engine.AddOverride(s.ctx, "default", oncall.Override{Schedule: f[1], Person: f[2],
 			Start: epoch.Add(duration(f[3])), End: epoch.Add(duration(f[4]))})
@@ -175,7 +184,10 @@ func (s *scenario) do(line string) []string {
 		}
 		return []string{out}
 	case "timeline":
-		return s.timeline()
+		if len(f) > 1 {
+			return s.timeline(s.numbered(f[1]))
+		}
+		return s.timeline(s.newest().ID)
 	default:
 		s.t.Fatalf("unknown command %q", line)
 	}
@@ -201,8 +213,20 @@ func (s *scenario) newest() *incident.Incident {
 	return slices.MaxFunc(page, func(a, b *incident.Incident) int { return cmp.Compare(a.Number, b.Number) })
 }
 
-func (s *scenario) timeline() (out []string) {
-	id := s.newest().ID
+// numbered returns the ID of an incident by its number.
+func (s *scenario) numbered(text string) (id string) {
+	s.t.Helper()
+	number, err := strconv.ParseInt(text, 10, 64)
+	require.NoError(s.t, err)
+	require.NoError(s.t, s.db.View(s.ctx, func(tx *state.Tx) error {
+		i, err := incident.ByNumber(s.ctx, tx, "default", number)
+		id = i.ID
+		return err
+	}))
+	return id
+}
+
+func (s *scenario) timeline(id string) (out []string) {
 	require.NoError(s.t, s.db.View(s.ctx, func(tx *state.Tx) error {
 		events, err := incident.Timeline(s.ctx, tx, id, 0, 1000)
 		for _, e := range events {

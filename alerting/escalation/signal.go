@@ -30,6 +30,7 @@ type Signal struct {
 	Reason string    // why the source says it again
 
 	Receiver, GroupKey               string
+	Rule                             string // what such incidents are counted by; empty: the source
 	Title, Summary, Severity         string
 	GroupLabels, Labels, Annotations map[string]string
 	Alerts                           []incident.Alert
@@ -90,26 +91,37 @@ func (e *Engine) open(ctx context.Context, tx *state.Tx, s Signal) (*incident.In
 	now := e.now()
 	i := &incident.Incident{Tenant: s.Tenant, Source: s.Source, SourceKey: s.Key, Receiver: s.Receiver, GroupKey: s.GroupKey,
 		Title: s.Title, Summary: s.Summary, Severity: s.Severity, GroupLabels: s.GroupLabels, Labels: s.Labels,
-		Annotations: s.Annotations, OpenedAt: now, UpdatedAt: now}
+		Annotations: s.Annotations, OpenedAt: now, UpdatedAt: now, Rule: incident.Clip(s.Rule, maxRule)}
+	if i.Rule == "" {
+		i.Rule = s.Source
+	}
 	i.Status, i.Policy = incident.Triggered, s.Policy
 	i.Record(incident.Event{At: now, Kind: incident.KindOpened,
 		Message: fmt.Sprintf("incident opened by %s, severity %s, policy %s", s.Source, s.Severity, s.Policy)})
 	if err := incident.Insert(ctx, tx, i); err != nil {
 		return nil, err
 	}
-	if _, err := incident.MergeAlerts(ctx, tx, i, s.Alerts, now); err != nil {
+	if _, err := incident.MergeAlerts(ctx, tx, i, s.Key, s.Alerts, now); err != nil {
 		return nil, err
 	}
 	return i, e.step(ctx, tx, i, Opened{})
 }
 
+// maxRule bounds the name that incidents are counted by.
+const maxRule = 200
+
 func (e *Engine) update(ctx context.Context, tx *state.Tx, i *incident.Incident, s Signal) error {
 	now := e.now()
-	fired, err := incident.MergeAlerts(ctx, tx, i, s.Alerts, now)
+	fired, err := incident.MergeAlerts(ctx, tx, i, s.Key, s.Alerts, now)
 	if err != nil {
 		return err
 	}
-	i.Title, i.Summary, i.Labels, i.Annotations = s.Title, s.Summary, s.Labels, s.Annotations
+	if _, err := incident.SourceFires(ctx, tx, i, s.Key, true); err != nil {
+		return err
+	}
+	if s.Key == i.SourceKey { // not one that was merged into it
+		i.Title, i.Summary, i.Labels, i.Annotations = s.Title, s.Summary, s.Labels, s.Annotations
+	}
 	if severityRank(s.Severity) > severityRank(i.Severity) {
 		i.Record(incident.Event{At: now, Kind: incident.KindSeverity, Message: "severity raised from " + i.Severity + " to " + s.Severity})
 		i.Severity = s.Severity
@@ -127,10 +139,20 @@ func (e *Engine) update(ctx context.Context, tx *state.Tx, i *incident.Incident,
 const reasonRepeat = "repeat interval elapsed"
 
 func (e *Engine) resolveBy(ctx context.Context, tx *state.Tx, i *incident.Incident, s Signal) error {
-	if _, err := incident.MergeAlerts(ctx, tx, i, s.Alerts, e.now()); err != nil {
+	now := e.now()
+	if _, err := incident.MergeAlerts(ctx, tx, i, s.Key, s.Alerts, now); err != nil {
 		return err
 	}
-	if err := incident.ResolveAlerts(ctx, tx, i, e.now()); err != nil {
+	others, err := incident.SourceFires(ctx, tx, i, s.Key, false)
+	if err != nil {
+		return err
+	}
+	if others > 0 {
+		i.Record(incident.Event{At: now, Kind: incident.KindAlertResolved, Actor: s.Actor,
+			Message: fmt.Sprintf("a part of the incident is over; %d other(s) that were merged into it are not", others)})
+		return incident.ResolveAlerts(ctx, tx, i, s.Key, now)
+	}
+	if err := incident.ResolveAlerts(ctx, tx, i, "", now); err != nil {
 		return err
 	}
 	return e.step(ctx, tx, i, Resolve{By: s.Actor})
@@ -195,12 +217,32 @@ func fromGroup(tenantID, policy string, n *router.GroupNotification, now time.Ti
 		}
 		s.Alerts = append(s.Alerts, out)
 	}
-	s.Title = groupTitle(s, names)
+	s.Name(names)
+	return s
+}
+
+// Name says what a group of alerts is called, by its labels and annotations and the
+// names of its alerts.
+func (s *Signal) Name(alerts map[string]bool) {
+	s.Title = groupTitle(*s, alerts)
+	if s.Rule = s.Labels[model.AlertNameLabel]; s.Rule == "" {
+		s.Rule = s.Title
+	}
 	s.Summary = s.Annotations["summary"]
 	if s.Summary == "" {
 		s.Summary = s.Annotations["description"]
 	}
-	return s
+	if s.Severity == "" {
+		s.Severity = noSeverity
+	}
+}
+
+// MoreSevere returns the more severe of two severities; empty ones count as none.
+func MoreSevere(a, b string) string {
+	if a == "" || b != "" && severityRank(b) > severityRank(a) {
+		return b
+	}
+	return a
 }
 
 // groupTitle names a group: its alert, and what it is grouped by.

@@ -47,7 +47,7 @@ func TestStormIsBounded(t *testing.T) {
 			require.Len(t, kept, incident.MaxAlerts)
 			return err
 		}))
-		timeline := (&scenario{w}).timeline()
+		timeline := (&scenario{w}).timeline((&scenario{w}).newest().ID)
 		require.Less(t, len(timeline), 60)
 		require.Contains(t, strings.Join(timeline, "\n"), "more alerts of the same notification are not listed")
 		n := w.storm(alerts)

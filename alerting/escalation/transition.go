@@ -14,7 +14,7 @@ import (
 type Event interface{ isEvent() }
 
 // The events. By is who did it, a person ID or a free text; Via the way (api,
-// link, events).
+// link, events, slack, telegram, email).
 type (
 	// Opened: the incident is new.
 	Opened struct{}
@@ -37,6 +37,10 @@ type (
 	}
 	// Resolve: it is over. By is empty when all alerts have resolved.
 	Resolve struct{ By, Via string }
+	// Merged: it is the same as another one, which goes on.
+	Merged struct{ By, Via, Into string }
+	// SetSeverity: it is more, or less, severe than it seemed.
+	SetSeverity struct{ By, Via, Severity string }
 	// Remind: the source says again that it is not over, for a reason.
 	Remind struct{ Reason string }
 	// Unreached: every page of a step has finally failed.
@@ -50,12 +54,15 @@ func (Unacknowledge) isEvent() {}
 func (Snooze) isEvent()        {}
 func (Reassign) isEvent()      {}
 func (Resolve) isEvent()       {}
+func (Merged) isEvent()        {}
+func (SetSeverity) isEvent()   {}
 func (Remind) isEvent()        {}
 func (Unreached) isEvent()     {}
 
-// Recipient is one person or one channel.
+// Recipient is one person, one channel or one webhook.
 type Recipient struct {
 	Person, Channel string
+	Webhook         bool   // Channel is a webhook's name: a machine
 	Via             string // how the step came to them: "schedule primary"
 }
 
@@ -74,14 +81,21 @@ type (
 	CancelPages struct{ Reason string }
 	// TellResolved tells everybody who was told.
 	TellResolved struct{}
+	// ChangeSeverity is the incident's severity from now on, and of the pages that
+	// follow.
+	ChangeSeverity struct{ To string }
+	// UpdateMessages brings the messages that can be changed up to date.
+	UpdateMessages struct{}
 	// Log adds to the timeline.
 	Log struct{ incident.Event }
 )
 
-func (Page) isEffect()         {}
-func (CancelPages) isEffect()  {}
-func (TellResolved) isEffect() {}
-func (Log) isEffect()          {}
+func (Page) isEffect()           {}
+func (CancelPages) isEffect()    {}
+func (TellResolved) isEffect()   {}
+func (ChangeSeverity) isEffect() {}
+func (UpdateMessages) isEffect() {}
+func (Log) isEffect()            {}
 
 // Context is what a transition depends on beside progress and event.
 type Context struct {
@@ -92,6 +106,9 @@ type Context struct {
 	Policies func(name string) *Policy
 	// Reach says whom a step reaches now, and why parts of it reach nobody.
 	Reach func(Step) (to []Recipient, skipped []string)
+	// Turn returns the number of times that the round robin of a step of the policy
+	// (from 1) was asked before; nil: never.
+	Turn func(step int) int
 	// Muted says whether all firing alerts are muted now; nil: never. It is asked
 	// only when something is due.
 	Muted func() Muting
@@ -163,6 +180,7 @@ func (m *machine) on(e Event) error {
 	case Unacknowledge:
 		if m.s.Status == incident.Acknowledged {
 			m.log(incident.KindUnacknowledged, e.By, incident.Detail{Via: e.Via}, "acknowledgement withdrawn; escalating again")
+			m.do(UpdateMessages{})
 			m.restart()
 		}
 	case Snooze:
@@ -171,6 +189,10 @@ func (m *machine) on(e Event) error {
 		return m.reassign(e)
 	case Resolve:
 		m.resolve(e)
+	case Merged:
+		m.merged(e)
+	case SetSeverity:
+		return m.setSeverity(e)
 	case Remind:
 		m.remind(e)
 	case Unreached:
@@ -300,7 +322,7 @@ func (m *machine) advance() {
 func (m *machine) anybodyReached() bool {
 	return slices.ContainsFunc(m.Policy.Steps, func(s Step) bool {
 		to, _ := m.Reach(s)
-		return s.concerns(m.Severity) && len(to) > 0
+		return s.concerns(m.Severity) && s.Hours.Open(m.Now) && somebody(to)
 	})
 }
 
@@ -312,16 +334,26 @@ func (m *machine) emptyWait() time.Duration {
 	return wait
 }
 
-func (m *machine) perform(step Step) (reached bool) {
+// perform does a step and reports whether to wait for an answer to it. Steps of
+// webhooks alone reach nobody: unless they say how long, the next step follows at
+// once.
+func (m *machine) perform(step Step) (wait bool) {
 	at := incident.Detail{Step: m.s.Step, Round: m.s.Round + 1}
 	if !step.concerns(m.Severity) {
 		m.log(incident.KindStepSkipped, "", at, "step %d is for severity %s only, this is %s",
 			m.s.Step, strings.Join(step.Severities, ", "), m.Severity)
 		return false
 	}
+	if !step.Hours.Open(m.Now) {
+		m.log(incident.KindStepSkipped, "", at, "step %d is only performed %s", m.s.Step, step.Hours)
+		return false
+	}
 	to, skipped := m.Reach(step)
 	for _, why := range skipped {
 		m.log(incident.KindNotNotified, "", at, "%s", why)
+	}
+	if step.RoundRobin {
+		to = m.inTurn(to)
 	}
 	if len(to) == 0 {
 		m.log(incident.KindStepSkipped, "", at, "step %d reaches nobody", m.s.Step)
@@ -329,14 +361,39 @@ func (m *machine) perform(step Step) (reached bool) {
 	}
 	m.log(incident.KindStep, "", at, "step %d of %d, round %d: %s", m.s.Step, len(m.Policy.Steps), m.s.Round+1, names(to))
 	m.do(Page{To: to, Step: m.s.Step, Round: m.s.Round + 1})
-	return true
+	return somebody(to) || step.Wait > 0
+}
+
+// inTurn keeps of the people the one whose turn it is, and all who are not people.
+func (m *machine) inTurn(to []Recipient) []Recipient {
+	isPerson := func(r Recipient) bool { return r.Person != "" }
+	people := slices.Collect(func(yield func(Recipient) bool) {
+		for _, r := range to {
+			if isPerson(r) && !yield(r) {
+				return
+			}
+		}
+	})
+	if len(people) < 2 || m.Turn == nil {
+		return to
+	}
+	next := people[m.Turn(m.s.Step)%len(people)]
+	return append([]Recipient{next}, slices.DeleteFunc(to, isPerson)...)
+}
+
+// somebody reports whether a person may see what the recipients get.
+func somebody(to []Recipient) bool {
+	return slices.ContainsFunc(to, func(r Recipient) bool { return !r.Webhook })
 }
 
 func names(to []Recipient) string {
 	var out []string
 	for _, r := range to {
 		name := r.Person
-		if name == "" {
+		switch {
+		case r.Webhook:
+			name = "webhook " + r.Channel
+		case name == "":
 			name = "channel " + r.Channel
 		}
 		if r.Via != "" {
@@ -354,6 +411,7 @@ func (m *machine) acknowledge(e Acknowledge) {
 	m.quiet(e.By)
 	m.do(CancelPages{Reason: "acknowledged by " + orNobody(e.By)})
 	m.log(incident.KindAcknowledged, e.By, incident.Detail{Via: e.Via}, "acknowledged by %s", orNobody(e.By))
+	m.do(UpdateMessages{})
 	m.wake(incident.ActionNone, time.Time{})
 	if m.Policy != nil && m.Policy.AckTimeout > 0 {
 		m.wake(incident.ActionAckTimeout, m.Now.Add(m.Policy.AckTimeout))
@@ -378,6 +436,7 @@ func (m *machine) snooze(e Snooze) error {
 	m.do(CancelPages{Reason: "snoozed by " + orNobody(e.By)})
 	m.log(incident.KindSnoozed, e.By, incident.Detail{Via: e.Via, Until: e.Until}, "snoozed by %s for %s",
 		orNobody(e.By), e.Until.Sub(m.Now).Round(time.Second))
+	m.do(UpdateMessages{})
 	m.wake(incident.ActionUnsnooze, e.Until)
 	return nil
 }
@@ -424,9 +483,44 @@ func (m *machine) resolve(e Resolve) {
 	}
 	m.do(CancelPages{Reason: why})
 	m.log(incident.KindResolved, e.By, incident.Detail{Via: e.Via}, "%s", why)
+	m.do(UpdateMessages{})
 	m.do(TellResolved{})
 	m.wake(incident.ActionNone, time.Time{})
 }
+
+// merged ends the incident in favor of another one. Nobody is told that it is
+// over, because it is not.
+func (m *machine) merged(e Merged) {
+	m.s.Status = incident.Resolved
+	m.s.SnoozedUntil = time.Time{}
+	m.do(CancelPages{Reason: "merged into " + e.Into})
+	m.log(incident.KindMerged, e.By, incident.Detail{Via: e.Via}, "merged into %s by %s", e.Into, orNobody(e.By))
+	m.do(UpdateMessages{})
+	m.wake(incident.ActionNone, time.Time{})
+}
+
+// setSeverity changes how severe the incident is. Where the escalation had ended
+// because no step was for the old one, it starts over.
+func (m *machine) setSeverity(e SetSeverity) error {
+	if e.Severity == "" || len(e.Severity) > maxSeverity {
+		return fault.Invalidf("a severity has 1 to %d bytes", maxSeverity)
+	}
+	if e.Severity == m.Severity {
+		return nil
+	}
+	m.log(incident.KindSeverity, e.By, incident.Detail{Via: e.Via}, "severity changed from %s to %s by %s", m.Severity, e.Severity, orNobody(e.By))
+	raised := severityRank(e.Severity) > severityRank(m.Severity)
+	m.Severity = e.Severity
+	m.do(ChangeSeverity{e.Severity})
+	m.do(UpdateMessages{})
+	if raised && m.s.Status == incident.Triggered && m.s.Next == incident.ActionNone {
+		m.restart()
+	}
+	return nil
+}
+
+// maxSeverity bounds what people call a severity.
+const maxSeverity = 40
 
 // remind starts over where an escalation has ended without an answer, and
 // otherwise says why nobody is told.

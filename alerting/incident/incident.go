@@ -24,6 +24,11 @@ const (
 	SourceAlertmanager = "alertmanager"
 	SourceEvents       = "events"    // the PagerDuty Events API
 	SourceHeartbeat    = "heartbeat" // a heartbeat that was not heard
+	SourceCoverage     = "coverage"  // a time in which nobody will be on call
+	SourceOpsgenie     = "opsgenie"  // the Opsgenie Alert API
+	SourceWebhook      = "webhook"   // of Alertmanager, Grafana or any program that speaks JSON
+	SourceEmail        = "email"
+	SourceManual       = "manual" // a person
 )
 
 // Action is what is due at Progress.NextAt.
@@ -73,6 +78,9 @@ type Incident struct {
 	Receiver  string `json:"receiver,omitempty"`
 	GroupKey  string `json:"group_key,omitempty"`
 
+	// Rule is what incidents like this one are counted by: the name of its alerts,
+	// or its source where alerts have none.
+	Rule        string            `json:"rule"`
 	Title       string            `json:"title"`
 	Summary     string            `json:"summary,omitempty"`
 	Severity    string            `json:"severity"`
@@ -87,11 +95,15 @@ type Incident struct {
 	UpdatedAt  time.Time `json:"updated_at"`
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy string    `json:"resolved_by,omitempty"`
+	// FirstAcknowledgedAt stays when the acknowledgement is withdrawn.
+	FirstAcknowledgedAt time.Time `json:"first_acknowledged_at,omitzero"`
+	MergedInto          string    `json:"merged_into,omitempty"` // an incident ID
 
 	Progress
 
 	eventSeq int64
 	pending  []Event
+	indexed  string // the text that the words of the search are of
 }
 
 // Alert is an alert of an incident.
@@ -103,6 +115,8 @@ type Alert struct {
 	StartsAt     time.Time         `json:"starts_at"`
 	EndsAt       time.Time         `json:"ends_at,omitzero"`
 	GeneratorURL string            `json:"generator_url,omitempty"`
+
+	sourceKey string
 }
 
 // The statuses of an alert.
@@ -136,6 +150,7 @@ const (
 	KindUnsnoozed      Kind = "unsnoozed"
 	KindReassigned     Kind = "reassigned"
 	KindResolved       Kind = "resolved"
+	KindMerged         Kind = "merged"
 	KindNote           Kind = "note"
 )
 
@@ -159,7 +174,7 @@ type Detail struct {
 	Round       int               `json:"round,omitempty"` // from 1
 	Attempt     int               `json:"attempt,omitempty"`
 	Error       string            `json:"error,omitempty"`
-	Via         string            `json:"via,omitempty"` // api, link, events
+	Via         string            `json:"via,omitempty"` // api, link, events, slack, telegram, email
 	Until       time.Time         `json:"until,omitzero"`
 	Fingerprint string            `json:"fingerprint,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`

@@ -101,7 +101,7 @@ func TestMergeAlerts(t *testing.T) {
 			require.NoError(t, db.Update(ctx, func(tx *state.Tx) error {
 				fresh, err := incident.Get(ctx, tx, "t", i.ID)
 				require.NoError(t, err)
-				fired, err := incident.MergeAlerts(ctx, tx, fresh, c.in, epoch)
+				fired, err := incident.MergeAlerts(ctx, tx, fresh, fresh.SourceKey, c.in, epoch)
 				require.NoError(t, err)
 				require.Len(t, fired, c.fired, "%d", n)
 				require.Equal(t, []int{c.firing, c.total}, []int{fresh.AlertsFiring, fresh.AlertsTotal}, "%d", n)

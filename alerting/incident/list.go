@@ -17,7 +17,8 @@ type Filter struct {
 	Severities []string
 	Policy     string
 	Assignee   string
-	Search     string    // words that must all occur in title, summary, labels or annotations
+	Rule       string
+	Search     string    // words, or their beginnings, that must all occur in title, summary, labels, annotations or notes
 	From, To   time.Time // opened in [From, To)
 	Before     string    // keyset cursor: an incident ID; older ones follow
 	Limit      int       // 1 to MaxPage; 0 means 50
@@ -70,9 +71,12 @@ func (f Filter) where(tenant string) (string, []any) {
 	if f.Assignee != "" {
 		and(`assignees LIKE ? ESCAPE '\'`, state.LikePattern(state.AsJSON(f.Assignee)))
 	}
-	words := strings.Fields(strings.ToLower(f.Search))
+	if f.Rule != "" {
+		and("rule = ?", f.Rule)
+	}
+	words := Words(f.Search)
 	for _, w := range words[:min(len(words), maxSearchWords)] {
-		and(`search LIKE ? ESCAPE '\'`, state.LikePattern(w))
+		and("id IN (SELECT incident_id FROM incident_words WHERE tenant = ? AND word >= ? AND word < ?)", tenant, w, w+"\U0010FFFF")
 	}
 	if !f.From.IsZero() {
 		and("opened_at >= ?", state.Millis(f.From))
@@ -114,12 +118,12 @@ const MaxAlerts = 1000
 
 // Alerts returns an incident's alerts, firing ones first.
 func Alerts(ctx context.Context, tx *state.Tx, incidentID string) ([]Alert, error) {
-	rows, err := tx.Query(ctx, `SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url
+	rows, err := tx.Query(ctx, `SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url, source_key
 		FROM incident_alerts WHERE incident_id = ? ORDER BY status, starts_at, fingerprint`, incidentID)
 	return state.Collect(rows, err, func(r *sql.Rows) (a Alert, err error) {
 		var starts, ends int64
 		var labels, annotations state.JSON[map[string]string]
-		err = r.Scan(&a.Fingerprint, &a.Status, &labels, &annotations, &starts, &ends, &a.GeneratorURL)
+		err = r.Scan(&a.Fingerprint, &a.Status, &labels, &annotations, &starts, &ends, &a.GeneratorURL, &a.sourceKey)
 		a.Labels, a.Annotations = labels.V, annotations.V
 		a.StartsAt, a.EndsAt = state.Time(starts), state.Time(ends)
 		return a, err
@@ -127,9 +131,9 @@ func Alerts(ctx context.Context, tx *state.Tx, incidentID string) ([]Alert, erro
 }
 
 // MergeAlerts brings the alerts of an incident up to date with a notification,
-// counts them, and records what fired and what resolved, at now. It returns the
-// alerts that have begun to fire.
-func MergeAlerts(ctx context.Context, tx *state.Tx, i *Incident, incoming []Alert, now time.Time) (fired []Alert, err error) {
+// about a source, counts them, and records what fired and what resolved, at now.
+// It returns the alerts that have begun to fire.
+func MergeAlerts(ctx context.Context, tx *state.Tx, i *Incident, source string, incoming []Alert, now time.Time) (fired []Alert, err error) {
 	stored, err := Alerts(ctx, tx, i.ID)
 	if err != nil {
 		return nil, err
@@ -140,6 +144,7 @@ func MergeAlerts(ctx context.Context, tx *state.Tx, i *Incident, incoming []Aler
 	}
 	firing := 0
 	for _, a := range incoming {
+		a.sourceKey = source
 		if a.Status == AlertFiring {
 			firing++
 		}
@@ -217,20 +222,27 @@ func (i *Incident) recordAlert(kind Kind, a Alert, now time.Time) {
 
 func putAlert(ctx context.Context, tx *state.Tx, incidentID string, a Alert) error {
 	_, err := tx.Exec(ctx, `INSERT INTO incident_alerts
-		(incident_id, fingerprint, status, labels, annotations, starts_at, ends_at, generator_url)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		(incident_id, fingerprint, status, labels, annotations, starts_at, ends_at, generator_url, source_key)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (incident_id, fingerprint) DO UPDATE SET status = excluded.status, labels = excluded.labels,
 		annotations = excluded.annotations, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-		generator_url = excluded.generator_url`,
+		generator_url = excluded.generator_url, source_key = excluded.source_key`,
 		incidentID, a.Fingerprint, a.Status, state.AsJSON(a.Labels), state.AsJSON(a.Annotations),
-		state.Millis(a.StartsAt), state.Millis(a.EndsAt), a.GeneratorURL)
+		state.Millis(a.StartsAt), state.Millis(a.EndsAt), a.GeneratorURL, a.sourceKey)
 	return err
 }
 
-// ResolveAlerts marks the alerts of an incident that still fire as resolved.
-func ResolveAlerts(ctx context.Context, tx *state.Tx, i *Incident, now time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE incident_alerts SET status = ?, ends_at = ? WHERE incident_id = ? AND status = ?`,
-		AlertResolved, state.Millis(now), i.ID, AlertFiring)
-	i.AlertsFiring = 0
+// ResolveAlerts marks the alerts of an incident that still fire as resolved; with
+// a source, those of that source alone.
+func ResolveAlerts(ctx context.Context, tx *state.Tx, i *Incident, source string, now time.Time) error {
+	where, args := `incident_id = ? AND status = ?`, []any{AlertResolved, state.Millis(now), i.ID, AlertFiring}
+	if source != "" {
+		where, args = where+` AND source_key = ?`, append(args, source)
+	}
+	n, err := tx.Exec(ctx, `UPDATE incident_alerts SET status = ?, ends_at = ? WHERE `+where, args...)
+	i.AlertsFiring = max(0, i.AlertsFiring-int(n))
+	if source == "" {
+		i.AlertsFiring = 0
+	}
 	return err
 }

@@ -18,25 +18,28 @@ import (
 const columns = `id, tenant, number, source, source_key, receiver, group_key, title, summary, severity,
 	group_labels, labels, annotations, alerts_firing, alerts_total, opened_at, updated_at, resolved_at,
 	resolved_by, event_seq, status, policy, generation, step, round, next_action, next_at,
-	acknowledged_by, acknowledged_at, snoozed_until, assignees, held`
+	acknowledged_by, acknowledged_at, snoozed_until, assignees, held, rule, merged_into, first_acknowledged_at`
 
 type scanner interface{ Scan(dest ...any) error }
 
 func scan(row scanner) (*Incident, error) {
 	var i Incident
-	var opened, updated, resolved, next, acked, snoozed int64
+	var opened, updated, resolved, next, acked, snoozed, first int64
 	var groupLabels, labels, annotations state.JSON[map[string]string]
 	var assignees state.JSON[[]string]
 	err := row.Scan(&i.ID, &i.Tenant, &i.Number, &i.Source, &i.SourceKey, &i.Receiver, &i.GroupKey,
 		&i.Title, &i.Summary, &i.Severity, &groupLabels, &labels, &annotations, &i.AlertsFiring,
 		&i.AlertsTotal, &opened, &updated, &resolved, &i.ResolvedBy, &i.eventSeq, &i.Status, &i.Policy,
-		&i.Generation, &i.Step, &i.Round, &i.Next, &next, &i.AcknowledgedBy, &acked, &snoozed, &assignees, &i.Held)
+		&i.Generation, &i.Step, &i.Round, &i.Next, &next, &i.AcknowledgedBy, &acked, &snoozed, &assignees, &i.Held,
+		&i.Rule, &i.MergedInto, &first)
 	if err != nil {
 		return nil, err
 	}
 	i.GroupLabels, i.Labels, i.Annotations, i.Assignees = groupLabels.V, labels.V, annotations.V, assignees.V
 	i.OpenedAt, i.UpdatedAt, i.ResolvedAt = state.Time(opened), state.Time(updated), state.Time(resolved)
 	i.NextAt, i.AcknowledgedAt, i.SnoozedUntil = state.Time(next), state.Time(acked), state.Time(snoozed)
+	i.FirstAcknowledgedAt = state.Time(first)
+	i.indexed = i.searchText()
 	return &i, nil
 }
 
@@ -58,14 +61,14 @@ func Insert(ctx context.Context, tx *state.Tx, i *Incident) error {
 		return err
 	}
 	i.clip()
-	_, err = tx.Exec(ctx, `INSERT INTO incidents (`+columns+`, open_key, search) VALUES (`+
-		strings.Repeat("?, ", 32)+`?, ?)`,
+	_, err = tx.Exec(ctx, `INSERT INTO incidents (`+columns+`, open_key) VALUES (`+
+		strings.Repeat("?, ", 35)+`?)`,
 		i.ID, i.Tenant, i.Number, i.Source, i.SourceKey, i.Receiver, i.GroupKey, i.Title, i.Summary, i.Severity,
 		state.AsJSON(i.GroupLabels), state.AsJSON(i.Labels), state.AsJSON(i.Annotations), i.AlertsFiring,
 		i.AlertsTotal, state.Millis(i.OpenedAt), state.Millis(i.UpdatedAt), state.Millis(i.ResolvedAt),
 		i.ResolvedBy, i.eventSeq, i.Status, i.Policy, i.Generation, i.Step, i.Round, i.Next,
 		state.Millis(i.NextAt), i.AcknowledgedBy, state.Millis(i.AcknowledgedAt), state.Millis(i.SnoozedUntil),
-		state.AsJSON(list(i.Assignees)), i.Held, i.openKey(), i.searchText())
+		state.AsJSON(list(i.Assignees)), i.Held, i.Rule, i.MergedInto, state.Millis(i.FirstAcknowledgedAt), i.openKey())
 	if err != nil {
 		return err
 	}
@@ -99,21 +102,6 @@ func (i *Incident) openKey() any {
 	return nil
 }
 
-// searchText is what a search looks into, in lower case.
-func (i *Incident) searchText() string {
-	var b strings.Builder
-	for _, s := range []string{i.Title, i.Summary, i.Severity, i.Receiver, i.Policy} {
-		b.WriteString(s)
-		b.WriteByte('\n')
-	}
-	for _, m := range []map[string]string{i.GroupLabels, i.Labels, i.Annotations} {
-		for _, k := range sortedKeys(m) {
-			b.WriteString(k + "=" + m[k] + "\n")
-		}
-	}
-	return strings.ToLower(b.String())
-}
-
 func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
@@ -125,8 +113,12 @@ func sortedKeys(m map[string]string) []string {
 
 // Save writes an incident's changes and the events recorded since the last Save.
 func Save(ctx context.Context, tx *state.Tx, i *Incident) error {
+	var said []string
 	for n := range i.pending {
 		e := &i.pending[n]
+		if e.Kind == KindNote {
+			said = append(said, e.Message)
+		}
 		i.eventSeq++
 		e.Seq = i.eventSeq
 		_, err := tx.Exec(ctx, `INSERT INTO incident_events (incident_id, seq, at, kind, actor, message, data)
@@ -141,16 +133,20 @@ func Save(ctx context.Context, tx *state.Tx, i *Incident) error {
 	}
 	i.pending = nil
 	i.clip()
+	if err := index(ctx, tx, i, said); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, `UPDATE incidents SET title = ?, summary = ?, severity = ?, labels = ?, annotations = ?,
 		alerts_firing = ?, alerts_total = ?, updated_at = ?, resolved_at = ?, resolved_by = ?, event_seq = ?,
 		status = ?, policy = ?, generation = ?, step = ?, round = ?, next_action = ?, next_at = ?,
-		acknowledged_by = ?, acknowledged_at = ?, snoozed_until = ?, assignees = ?, held = ?, open_key = ?, search = ?
+		acknowledged_by = ?, acknowledged_at = ?, snoozed_until = ?, assignees = ?, held = ?, open_key = ?,
+		rule = ?, merged_into = ?, first_acknowledged_at = ?
 		WHERE id = ?`,
 		i.Title, i.Summary, i.Severity, state.AsJSON(i.Labels), state.AsJSON(i.Annotations),
 		i.AlertsFiring, i.AlertsTotal, state.Millis(i.UpdatedAt), state.Millis(i.ResolvedAt), i.ResolvedBy, i.eventSeq,
 		i.Status, i.Policy, i.Generation, i.Step, i.Round, i.Next, state.Millis(i.NextAt),
 		i.AcknowledgedBy, state.Millis(i.AcknowledgedAt), state.Millis(i.SnoozedUntil), state.AsJSON(list(i.Assignees)),
-		i.Held, i.openKey(), i.searchText(), i.ID)
+		i.Held, i.openKey(), i.Rule, i.MergedInto, state.Millis(i.FirstAcknowledgedAt), i.ID)
 	return err
 }
 
@@ -172,9 +168,25 @@ func ByNumber(ctx context.Context, tx *state.Tx, tenant string, number int64) (*
 	return i, err
 }
 
-// OpenFor returns the open incident about a source, nil if there is none.
+// Find returns the incident of any tenant by its ID, or a NotFound fault. IDs are
+// unique among all tenants.
+func Find(ctx context.Context, tx *state.Tx, id string) (*Incident, error) {
+	i, err := one(tx.QueryRow(ctx, `SELECT `+columns+` FROM incidents WHERE id = ?`, id))
+	if err == nil && i == nil {
+		return nil, fault.NotFoundf("there is no incident %q", id)
+	}
+	return i, err
+}
+
+// OpenFor returns the open incident about a source, nil if there is none: its
+// own, or the one that it was merged into.
 func OpenFor(ctx context.Context, tx *state.Tx, tenant, sourceKey string) (*Incident, error) {
-	return one(tx.QueryRow(ctx, `SELECT `+columns+` FROM incidents WHERE tenant = ? AND open_key = ?`, tenant, sourceKey))
+	i, err := one(tx.QueryRow(ctx, `SELECT `+columns+` FROM incidents WHERE tenant = ? AND open_key = ?`, tenant, sourceKey))
+	if err != nil || i != nil {
+		return i, err
+	}
+	return one(tx.QueryRow(ctx, `SELECT `+columns+` FROM incidents WHERE open_key IS NOT NULL AND id IN
+		(SELECT incident_id FROM incident_sources WHERE tenant = ? AND source_key = ?) ORDER BY id DESC LIMIT 1`, tenant, sourceKey))
 }
 
 // LastFor returns the newest incident about a source, nil if there is none.

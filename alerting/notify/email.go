@@ -5,9 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -115,7 +117,6 @@ func bareAddress(from string) string {
 // compose writes the message. Everything about one incident is one thread.
 func (s SMTP) compose(to string, m *Message, text Text) ([]byte, error) {
 	var b bytes.Buffer
-	parts := multipart.NewWriter(&b)
 	_, domain, _ := strings.Cut(bareAddress(s.From), "@")
 	digest := sha256.Sum256([]byte(m.Key))
 	head := func(name, value string) {
@@ -126,38 +127,99 @@ func (s SMTP) compose(to string, m *Message, text Text) ([]byte, error) {
 	head("Subject", mime.QEncoding.Encode("utf-8", text.Title))
 	head("Date", m.Time.Format(time.RFC1123Z))
 	head("Message-ID", "<"+hex.EncodeToString(digest[:16])+"@"+domain+">")
-	thread := "<incident-" + m.Incident.ID + "@" + domain + ">"
-	head("In-Reply-To", thread)
-	head("References", thread)
+	if m.Incident.ID != "" {
+		thread := "<incident-" + m.Incident.ID + "@" + domain + ">"
+		head("In-Reply-To", thread)
+		head("References", thread)
+	}
+	if m.Reply != "" {
+		head("Reply-To", m.Reply)
+	}
 	head("Auto-Submitted", "auto-generated")
 	head("MIME-Version", "1.0")
-	head("Content-Type", "multipart/alternative; boundary="+parts.Boundary())
-	b.WriteString("\r\n")
-	plain := text.Body
-	var plainSb137 strings.Builder
-	for _, l := range []struct{ label, link string }{{"Acknowledge", m.AcknowledgeURL}, {"Incident", m.IncidentURL}} {
-		if l.link != "" {
-			plainSb137.WriteString("\n" + l.label + ": " + l.link)
-		}
-	}
-	plain += plainSb137.String()
-	for _, part := range []struct{ kind, text string }{{"text/plain", plain}, {"text/html", text.HTML}} {
-		w, err := parts.CreatePart(textproto.MIMEHeader{
-			"Content-Type": {part.kind + "; charset=utf-8"}, "Content-Transfer-Encoding": {"quoted-printable"},
-		})
-		if err != nil {
-			return nil, err
-		}
-		q := quotedprintable.NewWriter(w)
-		if _, err := q.Write([]byte(part.text)); err != nil {
-			return nil, err
-		}
-		if err := q.Close(); err != nil {
-			return nil, err
-		}
-	}
-	if err := parts.Close(); err != nil {
+	if err := composeParts(&b, m, text); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// composeParts writes the words in two forms, with the picture that one of them
+// shows beside them.
+func composeParts(b *bytes.Buffer, m *Message, text Text) error {
+	var body bytes.Buffer
+	words := multipart.NewWriter(&body)
+	for _, part := range []struct{ kind, text string }{{"text/plain", plainText(m, text)}, {"text/html", text.HTML}} {
+		w, err := words.CreatePart(textproto.MIMEHeader{
+			"Content-Type": {part.kind + "; charset=utf-8"}, "Content-Transfer-Encoding": {"quoted-printable"},
+		})
+		if err != nil {
+			return err
+		}
+		q := quotedprintable.NewWriter(w)
+		if _, err := q.Write([]byte(part.text)); err != nil {
+			return err
+		}
+		if err := q.Close(); err != nil {
+			return err
+		}
+	}
+	if err := words.Close(); err != nil {
+		return err
+	}
+	kind := "multipart/alternative; boundary=" + words.Boundary()
+	var picture []byte
+	if hasPicture(m) {
+		picture = m.Evidence.PNG()
+	}
+	if picture == nil {
+		fmt.Fprintf(b, "Content-Type: %s\r\n\r\n", kind)
+		_, err := body.WriteTo(b)
+		return err
+	}
+	related := multipart.NewWriter(b)
+	fmt.Fprintf(b, "Content-Type: multipart/related; type=\"multipart/alternative\"; boundary=%s\r\n\r\n", related.Boundary())
+	w, err := related.CreatePart(textproto.MIMEHeader{"Content-Type": {kind}})
+	if err != nil {
+		return err
+	}
+	if _, err := body.WriteTo(w); err != nil {
+		return err
+	}
+	if w, err = related.CreatePart(textproto.MIMEHeader{
+		"Content-Type": {"image/png"}, "Content-Transfer-Encoding": {"base64"}, "Content-Id": {"<chart@belfry>"},
+		"Content-Disposition": {`inline; filename="chart.png"`},
+	}); err != nil {
+		return err
+	}
+	encoded := base64.StdEncoding.EncodeToString(picture)
+	for len(encoded) > 0 {
+		line := encoded[:min(len(encoded), 76)]
+		encoded = encoded[len(line):]
+		if _, err := io.WriteString(w, line+"\r\n"); err != nil {
+			return err
+		}
+	}
+	return related.Close()
+}
+
+// plainText is the message for those who read mail as text.
+func plainText(m *Message, text Text) string {
+	var b strings.Builder
+	b.WriteString(text.Body)
+	if lines := m.LogLines(); len(lines) > 0 && !m.Over() {
+		b.WriteString("\n\n")
+		for _, l := range lines {
+			b.WriteString(l.At.Format("15:04:05 ") + l.Text + "\n")
+		}
+	}
+	if m.AcknowledgeURL != "" && !m.Over() {
+		b.WriteString("\nAcknowledge: " + m.AcknowledgeURL)
+	}
+	for _, l := range m.Links() {
+		b.WriteString("\n" + l.Label + ": " + l.URL)
+	}
+	if m.Reply != "" && !m.Over() {
+		b.WriteString("\n\nAnswer with ack, resolve, or snooze 2h; anything else becomes a note.")
+	}
+	return b.String()
 }

@@ -23,7 +23,7 @@ type Received struct {
 	Severity   string            `json:"severity"`
 	Title      string            `json:"title"`
 	Body       string            `json:"body"`
-	Links      map[string]string `json:"links"` // incident, acknowledge
+	Links      map[string]string `json:"links"` // incident, acknowledge, runbook, dashboard, explore, logs, trace
 	At         time.Time         `json:"at"`
 	ReadAt     time.Time         `json:"read_at,omitzero"`
 }
@@ -31,7 +31,8 @@ type Received struct {
 // Put stores a message; the same key again changes nothing.
 func (i SQLInbox) Put(ctx context.Context, m *Message, text Text) error {
 	links := map[string]string{}
-	for name, link := range map[string]string{"incident": m.IncidentURL, "acknowledge": m.AcknowledgeURL} {
+	for name, link := range map[string]string{"incident": m.IncidentURL, "acknowledge": m.AcknowledgeURL, "runbook": m.RunbookURL(),
+		"dashboard": m.DashboardURL(), "explore": m.ExploreURL, "logs": m.LogsURL, "trace": m.TraceURL} {
 		if link != "" {
 			links[name] = link
 		}
@@ -44,7 +45,7 @@ func (i SQLInbox) Put(ctx context.Context, m *Message, text Text) error {
 		_, err := tx.Exec(ctx, `INSERT INTO inbox
 			(id, tenant, key, recipient, incident_id, kind, severity, title, body, links, at, read_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (key) DO NOTHING`,
-			id.String(), m.Incident.Tenant, m.Key, m.Recipient, m.Incident.ID, m.Kind, m.Incident.Severity,
+			id.String(), m.Tenant, m.Key, m.Recipient, m.Incident.ID, m.Kind, m.Incident.Severity,
 			text.Title, text.Body, state.AsJSON(links), state.Millis(m.Time))
 		return err
 	})

@@ -3,6 +3,7 @@ package notify
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,16 @@ const IncidentPath = "/incidents/"
 func NewLinks(externalURL string, key []byte, expiry time.Duration) *Links {
 	return &Links{base: strings.TrimRight(externalURL, "/"), key: key, expiry: expiry}
 }
+
+// ChartPath is the path under which the API serves charts of incidents.
+const ChartPath = "/api/belfry/v1/chart/"
+
+// purposes keep a token for one thing from being good for another.
+const (
+	purposeAcknowledge = "belfry acknowledge v1\n"
+	purposeChart       = "belfry chart v1\n"
+	purposeReply       = "belfry reply v1\n"
+)
 
 // Claim is what an acknowledge link allows: one person, one incident.
 type Claim struct {
@@ -61,12 +72,12 @@ var encoding = base64.RawURLEncoding.Strict()
 // Sign returns the token of a claim.
 func (l *Links) Sign(c Claim) string {
 	body, _ := json.Marshal(c) // strings and a number: cannot fail
-	return encoding.EncodeToString(body) + "." + encoding.EncodeToString(l.mac(body))
+	return encoding.EncodeToString(body) + "." + encoding.EncodeToString(l.mac(purposeAcknowledge, body))
 }
 
-func (l *Links) mac(body []byte) []byte {
+func (l *Links) mac(purpose string, body []byte) []byte {
 	h := hmac.New(sha256.New, l.key)
-	h.Write([]byte("belfry acknowledge v1\n"))
+	h.Write([]byte(purpose))
 	h.Write(body)
 	return h.Sum(nil)
 }
@@ -78,7 +89,7 @@ func (l *Links) Verify(token string, now time.Time) (Claim, error) {
 	text, sig, _ := strings.Cut(token, ".")
 	body, err1 := encoding.DecodeString(text)
 	mac, err2 := encoding.DecodeString(sig)
-	if err1 != nil || err2 != nil || !hmac.Equal(mac, l.mac(body)) {
+	if err1 != nil || err2 != nil || !hmac.Equal(mac, l.mac(purposeAcknowledge, body)) {
 		return c, fault.New(fault.Forbidden, "this link is not valid")
 	}
 	if err := json.Unmarshal(body, &c); err != nil {
@@ -88,6 +99,69 @@ func (l *Links) Verify(token string, now time.Time) (Claim, error) {
 		return c, fault.New(fault.Forbidden, "this link has expired")
 	}
 	return c, nil
+}
+
+// Chart returns the link to the picture of an incident's evidence, "" without an
+// external URL. It does not expire: chats keep showing it.
+func (l *Links) Chart(incidentID string) string {
+	if l.base == "" {
+		return ""
+	}
+	return l.base + ChartPath + l.chartToken(incidentID) + ".png"
+}
+
+func (l *Links) chartToken(incidentID string) string {
+	return incidentID + "." + encoding.EncodeToString(l.mac(purposeChart, []byte(incidentID))[:16])
+}
+
+// VerifyChart returns the incident that a token of a chart's link is about, or a
+// Forbidden fault.
+func (l *Links) VerifyChart(token string) (incidentID string, err error) {
+	incidentID, _, _ = strings.Cut(token, ".")
+	if !hmac.Equal([]byte(token), []byte(l.chartToken(incidentID))) {
+		return "", fault.New(fault.Forbidden, "this link is not valid")
+	}
+	return incidentID, nil
+}
+
+// lowercase, because mail servers may fold the case of an address.
+var mailEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Reply returns the local part of the address at which somebody's answer to a page
+// arrives. Who holds it is the recipient of that address.
+func (l *Links) Reply(incidentID, address string) string {
+	mac := l.mac(purposeReply, []byte(incidentID+"\n"+strings.ToLower(address)))
+	return replyPrefix + strings.ToLower(incidentID) + mailEncoding.EncodeToString(mac[:10])
+}
+
+const (
+	replyPrefix = "reply-"
+	ulidLength  = 26
+)
+
+// VerifyReply returns the incident that a local part is about, and which of the
+// addresses it was given to; false for one that is not a reply's or not genuine.
+func (l *Links) VerifyReply(local string, addresses []string) (incidentID, address string, ok bool) {
+	rest, is := strings.CutPrefix(strings.ToLower(local), replyPrefix)
+	if !is || len(rest) <= ulidLength {
+		return "", "", false
+	}
+	incidentID = strings.ToUpper(rest[:ulidLength])
+	for _, a := range addresses {
+		if hmac.Equal([]byte(l.Reply(incidentID, a)), []byte(replyPrefix+rest)) {
+			return incidentID, a, true
+		}
+	}
+	return "", "", false
+}
+
+// Page returns the link to a page of the web app with a query, "" without an
+// external URL.
+func (l *Links) Page(path string, query url.Values) string {
+	if l.base == "" {
+		return ""
+	}
+	return l.base + path + "?" + query.Encode()
 }
 
 func durationText(from, to time.Time) string {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"belfry/alerting/oncall"
@@ -76,9 +77,9 @@ func (n *Notifier) Timeout() time.Duration { return time.Duration(n.config.Timeo
 // GiveUpAfter is how long a message should be tried.
 func (n *Notifier) GiveUpAfter() time.Duration { return time.Duration(n.config.GiveUpAfter) }
 
-// Channel returns the contact method of a channel.
+// Channel returns the contact method of a channel or a webhook.
 func (n *Notifier) Channel(name string) (oncall.Method, bool) {
-	for _, c := range n.config.Channels {
+	for _, c := range slices.Concat(n.config.Channels, n.config.Webhooks) {
 		if c.Label() == name {
 			return c, true
 		}
@@ -90,23 +91,43 @@ func (n *Notifier) Channel(name string) (oncall.Method, bool) {
 func (n *Notifier) Channels() []oncall.Method { return n.config.Channels }
 
 // Send tries once to hand a message to a contact method's service. nil means that
-// the service has taken it. Errors with a fault for which fault.Retryable is
+// the service has taken it; ref is then what the service calls it, empty where the
+// message cannot be changed later. Errors with a fault for which fault.Retryable is
 // false are final; others may pass, after fault.RetryAfter where it is set.
-func (n *Notifier) Send(ctx context.Context, to oncall.Method, m *Message) error {
+func (n *Notifier) Send(ctx context.Context, to oncall.Method, m *Message) (ref string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, n.Timeout())
 	defer cancel()
-	text := n.render.render(m)
+	text := n.render.render(to.Type, m)
 	switch to.Type {
 	case oncall.MethodInbox:
-		return n.inbox.Put(ctx, m, text)
+		return "", n.inbox.Put(ctx, m, text)
 	case oncall.MethodWebhook:
-		return n.webhook(ctx, to, m, text)
+		return "", n.webhook(ctx, to, m, text)
 	case oncall.MethodSlack:
 		return n.slack(ctx, to, m, text)
+	case oncall.MethodTeams:
+		return "", n.teams(ctx, to, m, text)
 	case oncall.MethodTelegram:
 		return n.telegram(ctx, to, m, text)
 	case oncall.MethodEmail:
-		return n.email(ctx, to, m, text)
+		return "", n.email(ctx, to, m, text)
 	}
-	return fault.Invalidf("there is no contact method of type %q", to.Type)
+	return "", fault.Invalidf("there is no contact method of type %q", to.Type)
+}
+
+// Beat calls the URL of the outgoing heartbeat once. There is none where the
+// interval is 0.
+func (n *Notifier) Beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.Timeout())
+	defer cancel()
+	_, err := n.postBytes(ctx, n.config.Heartbeat.URL.Reveal(), http.Header{"Content-Type": {"text/plain"}}, nil)
+	return err
+}
+
+// BeatInterval is how often to call Beat; 0 is never.
+func (n *Notifier) BeatInterval() time.Duration {
+	if n.config.Heartbeat.URL == "" {
+		return 0
+	}
+	return time.Duration(n.config.Heartbeat.Interval)
 }

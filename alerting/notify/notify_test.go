@@ -64,6 +64,17 @@ func notifierWith(t *testing.T, c notify.Config, opts notify.Options) *notify.No
 	return n
 }
 
+func sendWith(ctx context.Context, n *notify.Notifier, to oncall.Method, m *notify.Message) error {
+	_, err := n.Send(ctx, to, m)
+	return err
+}
+
+func send(t *testing.T, n *notify.Notifier, to oncall.Method, m *notify.Message) error {
+	t.Helper()
+	_, err := n.Send(t.Context(), to, m)
+	return err
+}
+
 // service answers every request with what a test wants and keeps the last one.
 type service struct {
 	*httptest.Server
@@ -97,7 +108,7 @@ func TestWebhookIsASupersetOfAlertmanagers(t *testing.T) {
 	s := newService(t)
 	n := notifier(t, notify.DefaultConfig())
 	to := oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret(s.URL), Secret: "shared"}
-	require.NoError(t, n.Send(t.Context(), to, message()))
+	require.NoError(t, send(t, n, to, message()))
 	got := s.json(t)
 	require.Equal(t, "4", got["version"])
 	require.Equal(t, "firing", got["status"])
@@ -117,7 +128,7 @@ func TestWebhookIsASupersetOfAlertmanagers(t *testing.T) {
 
 	m := message()
 	m.Kind = notify.KindResolved
-	require.NoError(t, n.Send(t.Context(), to, m))
+	require.NoError(t, send(t, n, to, m))
 	require.Equal(t, "resolved", s.json(t)["status"])
 }
 
@@ -136,13 +147,13 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		{429, "100000", fault.Unavailable, 5 * time.Minute}, {408, "x", fault.Unavailable, 0},
 	} {
 		s.status, s.header, s.reply = c.status, http.Header{"Retry-After": {c.after}, "Location": {"http://elsewhere.invalid/"}}, "because"
-		err := n.Send(t.Context(), to, message())
+		err := send(t, n, to, message())
 		require.Equal(t, c.kind, fault.KindOf(err), "%d", c.status)
 		require.Equal(t, c.wait, fault.RetryAfter(err))
 		require.ErrorContains(t, err, "because")
 	}
 	s.Close()
-	err := n.Send(t.Context(), to, message())
+	err := send(t, n, to, message())
 	require.True(t, fault.Retryable(err))
 	require.NotContains(t, err.Error(), "secret-token", "URLs are secrets")
 }
@@ -150,11 +161,11 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 func TestSlack(t *testing.T) {
 	s := newService(t)
 	n := notifier(t, notify.DefaultConfig())
-	require.NoError(t, n.Send(t.Context(), oncall.Method{Type: oncall.MethodSlack, URL: config.Secret(s.URL)}, message()))
+	require.NoError(t, send(t, n, oncall.Method{Type: oncall.MethodSlack, URL: config.Secret(s.URL)}, message()))
 	got := s.json(t)
 	require.Equal(t, "[CRITICAL] #42 High &lt;errors&gt; &amp; more", got["text"])
 	blocks := got["attachments"].([]any)[0].(map[string]any)["blocks"].([]any)
-	require.Len(t, blocks, 3)
+	require.Len(t, blocks, 4, "header, facts, text, buttons")
 	require.Contains(t, string(s.body), "https://wiki.example/5xx")
 	require.Contains(t, string(s.body), "/ack/x.y")
 }
@@ -165,17 +176,17 @@ func TestTelegram(t *testing.T) {
 	c.Telegram = notify.Telegram{BotToken: "123:abc", APIURL: s.URL}
 	n := notifier(t, c)
 	to := oncall.Method{Type: oncall.MethodTelegram, ChatID: "-100"}
-	require.NoError(t, n.Send(t.Context(), to, message()))
+	require.NoError(t, send(t, n, to, message()))
 	require.Equal(t, "/bot123:abc/sendMessage", s.got.URL.Path)
 	got := s.json(t)
 	require.Equal(t, "-100", got["chat_id"])
 	require.Contains(t, got["text"], "<b>[CRITICAL] #42 High &lt;errors&gt; &amp; more</b>\n5xx above 5 %")
 	require.Contains(t, got, "reply_markup")
 	s.status, s.reply = 429, `{"ok":false,"parameters":{"retry_after":9}}`
-	err := n.Send(t.Context(), to, message())
+	err := send(t, n, to, message())
 	require.Equal(t, 9*time.Second, fault.RetryAfter(err))
 	s.Close()
-	require.NotContains(t, n.Send(t.Context(), to, message()).Error(), "abc")
+	require.NotContains(t, send(t, n, to, message()).Error(), "abc")
 }
 
 // mailServer speaks as much SMTP as a client needs, and answers RCPT as told.
@@ -263,7 +274,7 @@ func TestEmail(t *testing.T) {
 	n := notifier(t, mailConfig(address, notify.TLSNone))
 	m := message()
 	m.Incident.Title = "Grüße\r\nBcc: evil@example.com"
-	require.NoError(t, n.Send(t.Context(), oncall.Method{Type: oncall.MethodEmail, Address: "ana@example.com"}, m))
+	require.NoError(t, send(t, n, oncall.Method{Type: oncall.MethodEmail, Address: "ana@example.com"}, m))
 	msg, err := mail.ReadMessage(strings.NewReader(<-got))
 	require.NoError(t, err)
 	require.Empty(t, msg.Header.Get("Bcc"))
@@ -294,7 +305,7 @@ func TestEmailOverStartTLSWithPassword(t *testing.T) {
 		address, got := mailServer(t, "250 ok", &tls.Config{Certificates: ca.TLS.Certificates, MinVersion: tls.VersionTLS12})
 		c := mailConfig(address, notify.TLSStart)
 		c.SMTP.Username, c.SMTP.Password = "ana", password
-		err := notifierWith(t, c, notify.Options{RootCAs: roots}).Send(t.Context(), to, message())
+		err := send(t, notifierWith(t, c, notify.Options{RootCAs: roots}), to, message())
 		if password == "hush" {
 			require.NoError(t, err)
 			require.Contains(t, <-got, "Subject: ")
@@ -305,7 +316,7 @@ func TestEmailOverStartTLSWithPassword(t *testing.T) {
 	}
 	// A certificate that nobody vouches for is refused.
 	address, got := mailServer(t, "250 ok", &tls.Config{Certificates: ca.TLS.Certificates, MinVersion: tls.VersionTLS12})
-	err := notifierWith(t, mailConfig(address, notify.TLSStart), notify.Options{RootCAs: x509.NewCertPool()}).Send(t.Context(), to, message())
+	err := send(t, notifierWith(t, mailConfig(address, notify.TLSStart), notify.Options{RootCAs: x509.NewCertPool()}), to, message())
 	require.ErrorContains(t, err, "certificate")
 	require.Empty(t, got)
 }
@@ -314,11 +325,11 @@ func TestEmailFaults(t *testing.T) {
 	to := oncall.Method{Type: oncall.MethodEmail, Address: "ana@example.com"}
 	for rcpt, kind := range map[string]fault.Kind{"550 unknown": fault.Invalid, "451 greylisted": fault.Unavailable} {
 		address, _ := mailServer(t, rcpt, nil)
-		err := notifier(t, mailConfig(address, notify.TLSNone)).Send(t.Context(), to, message())
+		err := send(t, notifier(t, mailConfig(address, notify.TLSNone)), to, message())
 		require.Equal(t, kind, fault.KindOf(err), rcpt)
 	}
 	address, got := mailServer(t, "250 ok", nil)
-	err := notifier(t, mailConfig(address, notify.TLSStart)).Send(t.Context(), to, message())
+	err := send(t, notifier(t, mailConfig(address, notify.TLSStart)), to, message())
 	require.ErrorContains(t, err, "starttls", "never in the clear when TLS is asked for")
 	require.Empty(t, got)
 }
@@ -331,10 +342,10 @@ func TestSendStopsWithItsContext(t *testing.T) {
 	done := make(chan error, 2)
 	n := notifier(t, mailConfig(ln.Addr().String(), notify.TLSNone))
 	go func() {
-		done <- n.Send(ctx, oncall.Method{Type: oncall.MethodEmail, Address: "a@example.com"}, message())
+		done <- sendWith(ctx, n, oncall.Method{Type: oncall.MethodEmail, Address: "a@example.com"}, message())
 	}()
 	go func() {
-		done <- n.Send(ctx, oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret("http://" + ln.Addr().String())}, message())
+		done <- sendWith(ctx, n, oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret("http://" + ln.Addr().String())}, message())
 	}()
 	cancel()
 	require.Error(t, <-done)
@@ -344,9 +355,9 @@ func TestSendStopsWithItsContext(t *testing.T) {
 func TestTemplates(t *testing.T) {
 	s := newService(t)
 	c := notify.DefaultConfig()
-	c.Messages = notify.Templates{Title: "{{ .Incident.Title }} is broken\n", Text: `{{ .Nonsense }}`}
+	c.Messages = notify.Messages{Templates: notify.Templates{Title: "{{ .Incident.Title }} is broken\n", Text: `{{ .Nonsense }}`}}
 	n := notifier(t, c)
-	require.NoError(t, n.Send(t.Context(), oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret(s.URL)}, message()))
+	require.NoError(t, send(t, n, oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret(s.URL)}, message()))
 	got := s.json(t)
 	require.Equal(t, "High <errors> & more is broken", got["title"])
 	require.Contains(t, got["message"], "the text template failed", "a page with a bad text is better than none")
@@ -358,7 +369,7 @@ func TestConfigFaults(t *testing.T) {
 	c := notify.Config{Channels: []oncall.Method{{Type: "slack"}, {Name: "a", Type: "inbox"}, {Name: "a", Type: "inbox"}},
 		Timeout: -1, SMTP: notify.SMTP{Address: "nope", TLS: "maybe"}}
 	err := c.Validate()
-	for _, want := range []string{"channels[0].name: is missing", "channels[0].url: an http", `channels[2].name: "a" is there twice`,
+	for _, want := range []string{"channels[0].name: is missing", "channels[0].channel: give either channel or url", `channels[2].name: "a" is there twice`,
 		"timeout: must be positive", "give_up_after: must be positive", "smtp.address: want host:port", "smtp.from:", `smtp.tls: "maybe"`} {
 		require.ErrorContains(t, err, want)
 	}

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"belfry/alerting/incident"
+	"belfry/alerting/oncall"
 )
 
 // Text is a message in words.
@@ -21,35 +23,50 @@ type Text struct {
 // maxBody bounds a rendered body; every service refuses more, some earlier.
 const maxBody = 16 << 10
 
-// renderer turns messages into words.
+// renderer turns messages into words, for each type of contact method.
 type renderer struct {
-	title, text *template.Template
-	html        *htmltemplate.Template
+	words  words
+	byType map[string]words
+	html   *htmltemplate.Template
 }
 
-const defaultTitle = `[{{ if eq .Kind "resolved" }}RESOLVED{{ else }}{{ upper .Incident.Severity }}{{ end }}] #{{ .Incident.Number }} {{ .Incident.Title }}`
+// words are the templates of one type of contact method.
+type words struct{ title, text *template.Template }
+
+const defaultTitle = `[{{ if .Over }}RESOLVED{{ else }}{{ upper .Incident.Severity }}{{ end }}] #{{ .Incident.Number }} {{ .Incident.Title }}`
 
 const defaultText = `{{ with .Incident.Summary }}{{ . }}
-{{ end }}{{ with .Value }}Value: {{ . }}
+{{ end }}{{ with .Value }}Value: {{ . }}{{ with $.Threshold }} (alerts when {{ . }}){{ end }}
 {{ end }}{{ with labels .Incident.Labels }}Labels: {{ . }}
-{{ end }}{{ if eq .Kind "resolved" }}Open for {{ since .Incident.OpenedAt .Incident.ResolvedAt }}{{ with .Incident.ResolvedBy }}, resolved by {{ . }}{{ end }}.
+{{ end }}{{ if .Over }}Open for {{ since .Incident.OpenedAt .Incident.ResolvedAt }}{{ with .Incident.ResolvedBy }}, resolved by {{ . }}{{ end }}.
 {{ else }}{{ $firing := .Firing }}{{ if gt (len $firing) 1 }}{{ len $firing }} alerts firing:
 {{ range $i, $a := $firing }}{{ if lt $i 10 }}- {{ alert $a }}
 {{ end }}{{ end }}{{ end }}{{ with .MoreAlerts }}and {{ . }} more alerts
 {{ end }}{{ end }}{{ with .RunbookURL }}Runbook: {{ . }}
 {{ end }}`
 
-const defaultHTML = `<!DOCTYPE html>
-<html><head><meta charset="utf-8"><title>{{ .Title }}</title></head>
-<body style="font-family:sans-serif;color:#1c2024;max-width:640px">
-<h2 style="font-size:18px;border-left:4px solid {{ .Color }};padding-left:10px">{{ .Title }}</h2>
-<pre style="font-family:inherit;white-space:pre-wrap">{{ .Body }}</pre>
-<p>{{ with .AcknowledgeURL }}<a href="{{ . }}" style="background:#1c2024;color:#fff;padding:8px 14px;border-radius:4px;text-decoration:none">Acknowledge</a>&nbsp; {{ end }}
-{{ with .IncidentURL }}<a href="{{ . }}">Open incident</a>{{ end }}</p>
-</body></html>
-`
+func newRenderer(m Messages) (*renderer, error) {
+	r := &renderer{byType: map[string]words{}}
+	var err error
+	if r.words, err = newWords(m.Templates); err != nil {
+		return nil, fmt.Errorf("messages.%w", err)
+	}
+	for name, t := range m.ByType {
+		if t.Title == "" {
+			t.Title = m.Title
+		}
+		if t.Text == "" {
+			t.Text = m.Text
+		}
+		if r.byType[name], err = newWords(t); err != nil {
+			return nil, fmt.Errorf("messages.by_type.%s.%w", name, err)
+		}
+	}
+	r.html, err = htmltemplate.New("html").Funcs(htmltemplate.FuncMap{"clock": func(t time.Time) string { return t.Format("15:04:05") }}).Parse(emailHTML)
+	return r, err
+}
 
-func newRenderer(t Templates) (*renderer, error) {
+func newWords(t Templates) (w words, err error) {
 	funcs := template.FuncMap{
 		"upper": strings.ToUpper, "lower": strings.ToLower, "join": strings.Join,
 		"labels": labelText, "alert": alertText, "since": durationText,
@@ -60,37 +77,48 @@ func newRenderer(t Templates) (*renderer, error) {
 	if t.Text == "" {
 		t.Text = defaultText
 	}
-	var r renderer
-	var err error
-	if r.title, err = template.New("title").Funcs(funcs).Parse(t.Title); err != nil {
-		return nil, fmt.Errorf("messages.title: %w", err)
+	if w.title, err = template.New("title").Funcs(funcs).Parse(t.Title); err != nil {
+		return w, fmt.Errorf("title: %w", err)
 	}
-	if r.text, err = template.New("text").Funcs(funcs).Parse(t.Text); err != nil {
-		return nil, fmt.Errorf("messages.text: %w", err)
+	if w.text, err = template.New("text").Funcs(funcs).Parse(t.Text); err != nil {
+		return w, fmt.Errorf("text: %w", err)
 	}
-	if r.html, err = htmltemplate.New("html").Parse(defaultHTML); err != nil {
-		return nil, err
-	}
-	return &r, nil
+	return w, nil
 }
 
 // render never fails: where a user's template does, its error is the text, since
 // a page with a bad text is better than none.
-func (r *renderer) render(m *Message) Text {
+func (r *renderer) render(methodType string, m *Message) Text {
 	var out Text
-	out.Title = strings.Join(strings.Fields(execute(r.title, m)), " ")
-	out.Title = incident.Clip(out.Title, 300)
-	out.Body = incident.Clip(strings.TrimSpace(execute(r.text, m)), maxBody)
+	w, own := r.byType[methodType]
+	if !own {
+		w = r.words
+	}
+	if m.Kind == KindNotice {
+		out.Title, out.Body = m.Notice.Title, m.Notice.Text
+	} else {
+		out.Title, out.Body = execute(w.title, m), strings.TrimSpace(execute(w.text, m))
+	}
+	out.Title = incident.Clip(strings.Join(strings.Fields(out.Title), " "), 300)
+	out.Body = incident.Clip(out.Body, maxBody)
+	if methodType != oncall.MethodEmail {
+		return out
+	}
 	var b bytes.Buffer
 	err := r.html.Execute(&b, struct {
 		Text
-		Color, AcknowledgeURL, IncidentURL string
-	}{out, color(m), m.AcknowledgeURL, m.IncidentURL})
+		*Message
+		Color   string
+		Picture bool
+	}{out, m, color(m), hasPicture(m)})
 	if err == nil {
 		out.HTML = b.String()
 	}
 	return out
 }
+
+// hasPicture reports whether a chart goes with the message.
+func hasPicture(m *Message) bool { return !m.Over() && m.Evidence != nil && len(m.Evidence.Series) > 0 }
 
 func execute(t *template.Template, m *Message) string {
 	var b strings.Builder
@@ -102,8 +130,11 @@ func execute(t *template.Template, m *Message) string {
 
 // color is the color of a message where a service shows one.
 func color(m *Message) string {
-	if m.Kind == KindResolved {
+	switch {
+	case m.Over():
 		return "#2f9e44"
+	case m.Kind == KindNotice:
+		return "#1971c2"
 	}
 	switch m.Incident.Severity {
 	case "critical", "page", "error":

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"belfry/alerting/evidence"
 	"belfry/alerting/incident"
 	"belfry/alerting/oncall"
 	"belfry/internal/fault"
@@ -45,7 +45,9 @@ func (n *Notifier) postBytes(ctx context.Context, target string, header http.Hea
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("User-Agent", "Belfry")
 	resp, err := n.http.Do(req)
 	if err != nil {
@@ -100,6 +102,11 @@ type webhookMessage struct {
 	Step            int             `json:"step"`
 	Round           int             `json:"round"`
 	Incident        webhookIncident `json:"incident"`
+
+	Value     string             `json:"value,omitempty"`
+	Threshold string             `json:"threshold,omitempty"`
+	Evidence  *evidence.Evidence `json:"evidence,omitempty"`
+	Links     map[string]string  `json:"links,omitempty"` // by what they lead to; chart is a picture
 }
 
 type webhookAlert struct {
@@ -130,6 +137,13 @@ func (n *Notifier) webhook(ctx context.Context, to oncall.Method, m *Message, te
 		Alerts: make([]webhookAlert, 0, len(m.Alerts)), NotificationKey: m.Key, Title: text.Title, Message: text.Body,
 		Recipient: m.Recipient, Step: m.Step, Round: m.Round,
 		Incident: webhookIncident{m.Incident, m.IncidentURL, m.AcknowledgeURL},
+		Value:    m.Value(), Threshold: m.Threshold(), Evidence: m.Evidence, Links: map[string]string{},
+	}
+	for name, link := range map[string]string{"runbook": m.RunbookURL(), "dashboard": m.DashboardURL(), "explore": m.ExploreURL,
+		"logs": m.LogsURL, "trace": m.TraceURL, "silence": m.SilenceURL, "chart": m.ChartURL} {
+		if link != "" {
+			body.Links[name] = link
+		}
 	}
 	for _, a := range m.Alerts {
 		body.Alerts = append(body.Alerts, webhookAlert{a.Status, orEmpty(a.Labels), orEmpty(a.Annotations),
@@ -164,83 +178,10 @@ func cut(text string, limit int) string {
 	return string([]rune(text)[:limit-1]) + "…"
 }
 
-// The limits of Slack's block kit.
-const (
-	slackHeader  = 150
-	slackSection = 3000
-)
-
-var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-func (n *Notifier) slack(ctx context.Context, to oncall.Method, m *Message, text Text) error {
-	type obj = map[string]any
-	blocks := []obj{{"type": "header", "text": obj{"type": "plain_text", "text": cut(text.Title, slackHeader)}}}
-	if text.Body != "" {
-		blocks = append(blocks, obj{"type": "section", "text": obj{"type": "mrkdwn", "text": cut(slackEscape.Replace(cut(text.Body, slackSection/2)), slackSection)}})
-	}
-	var buttons []obj
-	button := func(label, link, style string) {
-		if link != "" {
-			b := obj{"type": "button", "text": obj{"type": "plain_text", "text": label}, "url": link}
-			if style != "" {
-				b["style"] = style
-			}
-			buttons = append(buttons, b)
-		}
-	}
-	button("Acknowledge", m.AcknowledgeURL, "primary")
-	button("Open incident", m.IncidentURL, "")
-	button("Runbook", webLink(m.RunbookURL()), "")
-	if len(buttons) > 0 {
-		blocks = append(blocks, obj{"type": "actions", "elements": buttons})
-	}
-	_, err := n.post(ctx, to.URL.Reveal(), nil, obj{
-		"text":        slackEscape.Replace(text.Title),
-		"attachments": []obj{{"color": color(m), "blocks": blocks}},
-	})
-	return err
-}
-
 // webLink returns link if it is one that a chat service would take.
 func webLink(link string) string {
 	if u, err := url.Parse(link); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return ""
 	}
 	return link
-}
-
-// telegramText is the limit of a message's text, counted without markup.
-const telegramText = 4096
-
-func (n *Notifier) telegram(ctx context.Context, to oncall.Method, m *Message, text Text) error {
-	base := n.config.Telegram.APIURL
-	if base == "" {
-		base = "https://api.telegram.org"
-	}
-	type obj = map[string]any
-	body := "<b>" + html.EscapeString(text.Title) + "</b>\n" + html.EscapeString(cut(text.Body, telegramText-600))
-	message := obj{"chat_id": to.ChatID, "text": body, "parse_mode": "HTML", "disable_web_page_preview": true}
-	var row []obj
-	// Telegram refuses buttons with links to hosts without a dot.
-	for _, b := range []struct{ label, link string }{{"Acknowledge", m.AcknowledgeURL}, {"Open incident", m.IncidentURL}} {
-		if u, err := url.Parse(b.link); err == nil && strings.Contains(u.Hostname(), ".") {
-			row = append(row, obj{"text": b.label, "url": b.link})
-		} else if b.link != "" {
-			message["text"] = message["text"].(string) + "\n" + b.label + ": " + html.EscapeString(b.link)
-		}
-	}
-	if len(row) > 0 {
-		message["reply_markup"] = obj{"inline_keyboard": [][]obj{row}}
-	}
-	target := strings.TrimRight(base, "/") + "/bot" + n.config.Telegram.BotToken.Reveal() + "/sendMessage"
-	reply, err := n.post(ctx, target, nil, message)
-	var answer struct {
-		Parameters struct {
-			RetryAfter int `json:"retry_after"`
-		} `json:"parameters"`
-	}
-	if err != nil && json.Unmarshal(reply, &answer) == nil && answer.Parameters.RetryAfter > 0 {
-		return &fault.Error{Kind: fault.Unavailable, RetryAfter: time.Duration(min(answer.Parameters.RetryAfter, 300)) * time.Second, Err: err}
-	}
-	return err
 }

@@ -35,11 +35,15 @@ const (
 	MethodInbox    = "inbox"    // Belfry's own inbox
 	MethodWebhook  = "webhook"  // url, secret
 	MethodEmail    = "email"    // address
-	MethodSlack    = "slack"    // url of an incoming webhook
+	MethodSlack    = "slack"    // url of an incoming webhook, or channel: an ID of a channel or user
+	MethodTeams    = "teams"    // url of a Workflows webhook
 	MethodTelegram = "telegram" // chat_id
 )
 
-var methodTypes = []string{MethodInbox, MethodWebhook, MethodEmail, MethodSlack, MethodTelegram}
+// MethodTypes returns all types of contact methods.
+func MethodTypes() []string {
+	return []string{MethodInbox, MethodWebhook, MethodEmail, MethodSlack, MethodTeams, MethodTelegram}
+}
 
 // Method is a way to reach a person or a channel.
 type Method struct {
@@ -49,6 +53,7 @@ type Method struct {
 	Secret  config.Secret `yaml:"secret"` // signs webhooks
 	Address string        `yaml:"address"`
 	ChatID  string        `yaml:"chat_id"`
+	Channel string        `yaml:"channel"` // of Slack, where Belfry is a bot
 }
 
 // Label returns the method's name.
@@ -202,7 +207,14 @@ func (m Method) faults() (out []string) {
 	}
 	switch m.Type {
 	case MethodInbox:
-	case MethodWebhook, MethodSlack:
+	case MethodSlack:
+		if (m.Channel == "") == (m.URL == "") {
+			out = append(out, ".channel: give either channel or url")
+		}
+		if m.URL != "" {
+			needURL()
+		}
+	case MethodWebhook, MethodTeams:
 		needURL()
 	case MethodEmail:
 		if !strings.Contains(m.Address, "@") || strings.ContainsAny(m.Address, "\r\n<> ,") {
@@ -213,7 +225,7 @@ func (m Method) faults() (out []string) {
 			out = append(out, ".chat_id: is missing")
 		}
 	default:
-		out = append(out, fmt.Sprintf(".type: %q is not one of %s", m.Type, strings.Join(methodTypes, ", ")))
+		out = append(out, fmt.Sprintf(".type: %q is not one of %s", m.Type, strings.Join(MethodTypes(), ", ")))
 	}
 	return out
 }

@@ -117,20 +117,4 @@ func (l Layer) at(w time.Time) string {
 	return l.Participants[shift%int64(len(l.Participants))]
 }
 
-func (l Layer) open(w time.Time) bool {
-	if len(l.windows) == 0 {
-		return true
-	}
-	today := date(w)
-	sinceMidnight := w.Sub(today)
-	for _, win := range l.windows {
-		if win.day == today.Weekday() && win.from <= sinceMidnight && sinceMidnight < win.to {
-			return true
-		}
-		// The part of yesterday's window that reaches into today.
-		if win.day == (today.Weekday()+6)%7 && sinceMidnight+day < win.to {
-			return true
-		}
-	}
-	return false
-}
+func (l Layer) open(w time.Time) bool { return len(l.windows) == 0 || within(l.windows, w) }

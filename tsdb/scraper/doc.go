@@ -3,5 +3,12 @@
 // metrics store.
 //
 // The service discoveries that are linked in are static, file, http and dns;
-// the others would bring the SDK of every cloud into the binary.
+// the others would bring the SDK of every cloud into the binary. A build that
+// wants one names it by a tag, as in
+//
+//	go build -tags sd_kubernetes,sd_consul ./cmd/belfry
+//
+// of sd_kubernetes, sd_consul, sd_docker (which brings Docker Swarm's as well),
+// sd_ec2 (with Lightsail, ECS and the others of AWS), sd_gce, sd_azure, or
+// sd_all for all of them.
 package scraper

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"belfry/alerting/api"
 	"belfry/alerting/escalation"
+	"belfry/alerting/inbound"
 	"belfry/alerting/router"
 	"belfry/alerting/rules"
 	"belfry/internal/audit"
@@ -25,10 +27,12 @@ type alerting struct {
 	router     *router.Router
 	rules      *rules.Engine
 	api        http.Handler
+	mail       *inbound.MailServer
+	logger     *slog.Logger
 }
 
 func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
-	al := &alerting{}
+	al := &alerting{logger: a.logger.With("component", "inbound")}
 	var err error
 	if al.state, err = state.Open(ctx, state.Options{
 		Path: a.dir("state", "belfry.db"), DSN: a.cfg.State.DSN.Reveal(), Logger: a.logger.With("component", "state"),
@@ -40,6 +44,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 	if al.escalation, err = escalation.New(ctx, escalation.Options{
 		DB: al.state, Settings: a.cfg.settings(), ExternalURL: a.cfg.externalURL().String(),
 		Logger: a.logger.With("component", "escalation"), Registerer: a.registry,
+		Evidence: a.stores.evidence(), ReplyDomain: a.cfg.Inbound.ReplyDomain(),
 		// The router comes after the engine, which it notifies.
 		Muted: func(ctx context.Context, labels ...model.LabelSet) (string, time.Time, bool, error) {
 			return al.router.Muted(ctx, labels...)
@@ -62,6 +67,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}
+	al.mail = inbound.NewMailServer(a.cfg.Inbound.Email, al.escalation, al.logger)
 	al.api = api.New(api.Options{Engine: al.escalation, Logger: a.logger.With("component", "api")})
 	return al, nil
 }
@@ -69,6 +75,9 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 // addTo puts the parts on the stack: who is told before who tells.
 func (al *alerting) addTo(stack *lifecycle.Stack, failed func(error)) {
 	stack.AddRun("escalation", al.escalation.Run, failed)
+	stack.AddRun("heartbeat", al.escalation.RunHeartbeat, failed)
+	stack.AddRun("chat", func(ctx context.Context) error { return inbound.Poll(ctx, al.escalation, al.logger) }, failed)
+	stack.Add(lifecycle.Component{Name: "mail", Start: al.mail.Start, Shutdown: al.mail.Shutdown})
 	stack.Add(lifecycle.Component{Name: "alertmanager", Start: al.router.Start, Shutdown: al.router.Shutdown})
 	stack.Add(lifecycle.Component{Name: "rules", Start: al.rules.Start, Shutdown: al.rules.Shutdown})
 }

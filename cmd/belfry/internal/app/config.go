@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"belfry/alerting/escalation"
+	"belfry/alerting/inbound"
 	"belfry/alerting/notify"
 	"belfry/alerting/oncall"
 	"belfry/alerting/router"
@@ -57,6 +58,7 @@ type Config struct {
 	OnCall      oncall.Config            `yaml:"oncall"`
 	Escalation  escalation.Config        `yaml:"escalation"`
 	Notify      notify.Config            `yaml:"notify"`
+	Inbound     inbound.Config           `yaml:"inbound"`
 
 	dir          string // of the file; relative paths in it start there
 	alertmanager *amconfig.Config
@@ -87,6 +89,7 @@ func DefaultConfig() *Config {
 		OnCall:      oncall.DefaultConfig(),
 		Escalation:  escalation.DefaultConfig(),
 		Notify:      notify.DefaultConfig(),
+		Inbound:     inbound.DefaultConfig(),
 	}
 }
 

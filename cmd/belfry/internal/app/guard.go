@@ -16,6 +16,9 @@ func exposures(cfg *Config) ([]string, error) {
 	if !httpserver.Loopback(cfg.Server.Address) && !cfg.Server.TLS.Enabled() {
 		found = append(found, "server.address: "+cfg.Server.Address)
 	}
+	if mail := cfg.Inbound.Email.Address; mail != "" && !httpserver.Loopback(mail) {
+		found = append(found, "inbound.email.address: "+mail)
+	}
 	section, err := cfg.collectorMap()
 	if err != nil {
 		return nil, err

@@ -94,6 +94,7 @@ func (a *App) needRestart(cfg *Config) []string {
 		{"traces", a.cfg.Traces, cfg.Traces},
 		{"span_metrics", a.cfg.SpanMetrics, cfg.SpanMetrics},
 		{"routing", a.cfg.Routing, cfg.Routing},
+		{"inbound", a.cfg.Inbound, cfg.Inbound},
 	} {
 		if !reflect.DeepEqual(s.running, s.now) {
 			names = append(names, s.name)

@@ -19,6 +19,7 @@ import (
 	logapi "belfry/logs/api"
 	traceapi "belfry/traces/api"
 	metricapi "belfry/tsdb/api"
+	"belfry/tsdb/influx"
 	"belfry/tsdb/remotewrite"
 	"belfry/ui"
 )
@@ -128,6 +129,14 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 	// Grafana offers to edit rules below this prefix, where it finds Mimir's API
 	// for it, and takes the root for a plain Prometheus.
 	mux.HandleFunc("GET /prometheus/api/v1/status/buildinfo", api.MimirBuildInfo)
+	line := a.api("influx", influx.New(influx.Options{
+		Store: a.stores.metrics, MaxBytes: int64(a.cfg.Server.MaxRequestSize), Concurrency: a.cfg.Metrics.RemoteWrite.MaxConcurrency,
+		Logger: log, Registerer: a.registry,
+	}))
+	mux.Handle("/influx/", http.StripPrefix("/influx", line))
+	for _, path := range []string{"POST /write", "POST /api/v2/write", "GET /ping", "POST /query"} { // what agents append to a host
+		mux.Handle(path, line)
+	}
 }
 
 // rulesOf returns the rules of the tenant in ctx: they all run for one tenant.
