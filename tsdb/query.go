@@ -28,3 +28,10 @@ type Appendable interface {
 	storage.Appendable
 	storage.AppendableV2
 }
+
+// MetricSeries is how many series a metric has.
+type MetricSeries struct {
+	Name    string
+	Active  int // written to in the last hours
+	Created int // in the last hour
+}

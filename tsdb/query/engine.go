@@ -38,6 +38,8 @@ type Options struct {
 	// StartTimestamps is the store's treatment of start times.
 	StartTimestamps tsdb.StartTimestamps
 
+	Usage *Usage // is told of every query; nil if nobody wants to know
+
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 	Features   features.Collector    // nil records nothing
@@ -63,6 +65,7 @@ type Engine struct {
 	metrics *engineMetrics
 	limits  fragment.Limits
 	cache   *cache.Cache // nil keeps no results
+	usage   *Usage       // nil if nobody wants to know
 }
 
 var _ promql.QueryEngine = (*Engine)(nil)
@@ -73,6 +76,7 @@ var _ promql.QueryEngine = (*Engine)(nil)
 func NewEngine(o Options) *Engine {
 	opts := engineOpts(o)
 	e := newEngine(opts)
+	e.usage = o.Usage
 	if o.Config.ResultCache > 0 {
 		e.cache = cache.New(int(o.Config.ResultCache), opts.Reg)
 	}
@@ -114,6 +118,7 @@ func (e *Engine) Close() error { return e.general.Close() }
 
 // NewInstantQuery implements promql.QueryEngine.
 func (e *Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	e.use(ctx, qs)
 	at := ts.UnixMilli()
 	r := request{queryable: q, opts: opts, text: qs, grid: fragment.Grid{Start: at, End: at, Step: 1}}
 	r.general = func(text string, q storage.Queryable) (promql.Query, error) {
@@ -124,6 +129,7 @@ func (e *Engine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts 
 
 // NewRangeQuery implements promql.QueryEngine.
 func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	e.use(ctx, qs)
 	r := request{
 		queryable: q, opts: opts, text: qs, isRange: true,
 		grid: fragment.Grid{Start: start.UnixMilli(), End: end.UnixMilli(), Step: interval.Milliseconds()},
@@ -145,6 +151,12 @@ func (e *Engine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts pr
 		return c, err
 	}
 	return e.newQuery(r)
+}
+
+func (e *Engine) use(ctx context.Context, text string) {
+	if e.usage != nil {
+		e.usage.Record(ctx, text)
+	}
 }
 
 // request is what was asked.

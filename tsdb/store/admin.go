@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb/index"
 
 	"belfry/internal/tenant"
+	metrics "belfry/tsdb"
 )
 
 // Metadata returns what is known of the tenant's metric families: of all, or
@@ -100,7 +101,7 @@ func (a *Admin) Stats(byLabel string, limit int) (*tsdb.Stats, error) {
 
 // MetricSeries returns how many active series each metric has and how many were
 // created in the last hour, the most active first.
-func (a *Admin) MetricSeries() (counts []MetricSeries, err error) {
+func (a *Admin) MetricSeries() (counts []metrics.MetricSeries, err error) {
 	err = a.do(context.Background(), func(d *database) error {
 		counts = d.limiter.census.counts()
 		return nil

@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	metrics "belfry/tsdb"
 )
 
 // Churn is counted in slots that make an hour.
@@ -161,28 +163,21 @@ func (m *metricCount) advance(now int64) {
 	}
 }
 
-// MetricSeries is how many series a metric has.
-type MetricSeries struct {
-	Name    string
-	Active  int // in the head
-	Created int // in the last hour
-}
-
 // counts returns all metrics, those with the most active series first.
-func (c *census) counts() []MetricSeries {
+func (c *census) counts() []metrics.MetricSeries {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]MetricSeries, 0, len(c.metrics))
+	out := make([]metrics.MetricSeries, 0, len(c.metrics))
 	now := c.slot()
 	for name, m := range c.metrics {
 		m.advance(now)
-		s := MetricSeries{Name: name, Active: m.active}
+		s := metrics.MetricSeries{Name: name, Active: m.active}
 		for _, n := range m.created {
 			s.Created += int(n)
 		}
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b MetricSeries) int {
+	slices.SortFunc(out, func(a, b metrics.MetricSeries) int {
 		return cmp.Or(b.Active-a.Active, strings.Compare(a.Name, b.Name))
 	})
 	return out

@@ -64,3 +64,6 @@ func reloadable(cfg metrics.Config) *config.Config {
 		ExemplarsConfig: &config.ExemplarsConfig{MaxExemplars: int64(cfg.Limits.MaxExemplars)},
 	}}
 }
+
+// Limits returns the limits that hold now.
+func (s *Store) Limits() metrics.LimitsConfig { return s.config().Limits }

@@ -238,7 +238,7 @@ func TestMetricAndLabelLimits(t *testing.T) {
 
 	counts, err := s.Admin("default").MetricSeries()
 	require.NoError(t, err)
-	require.Equal(t, []MetricSeries{{"a", 2, 2}, {"b", 1, 1}, {"c", 1, 1}}, counts)
+	require.Equal(t, []metrics.MetricSeries{{Name: "a", Active: 2, Created: 2}, {Name: "b", Active: 1, Created: 1}, {Name: "c", Active: 1, Created: 1}}, counts)
 }
 
 func TestCulpritsAreBounded(t *testing.T) {

@@ -25,6 +25,7 @@ type stores struct {
 	otlp       *otlp.Appender
 	apiEngine  *query.Engine
 	ruleEngine *query.Engine
+	usage      *query.Usage
 
 	logs     *logstore.Store
 	counts   *logstore.Store // of patterns; nil if they are off, as is what finds them
@@ -52,12 +53,15 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 		Appendable: s.metrics, Config: a.cfg.Metrics.OTLP, LookbackDelta: time.Duration(a.cfg.Metrics.Query.LookbackDelta),
 		Logger: metricsLog, Registerer: a.registry,
 	})
+	s.usage = query.NewUsage(time.Now)
 	engine := query.Options{
+		Usage:  s.usage,
 		Config: a.cfg.Metrics.Query, StartTimestamps: a.cfg.Metrics.StartTimestamps, Logger: metricsLog, Registerer: a.registry,
 	}
 	engine.Name = "api"
 	s.apiEngine = query.NewEngine(engine)
 	engine.Name = "rules"
+	engine.Config.ResultCache = 0 // rules ask for an instant
 	s.ruleEngine = query.NewEngine(engine)
 
 	if err := a.openPatterns(s); err != nil {

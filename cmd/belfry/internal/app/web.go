@@ -18,6 +18,7 @@ import (
 	"belfry/internal/tenant"
 	logapi "belfry/logs/api"
 	traceapi "belfry/traces/api"
+	"belfry/tsdb"
 	metricapi "belfry/tsdb/api"
 	"belfry/tsdb/influx"
 	"belfry/tsdb/remotewrite"
@@ -123,6 +124,11 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 		Gatherer:    a.registry,
 	})
 	h := a.api("prometheus", api)
+	mux.Handle("GET /api/belfry/v1/cardinality", a.api("cardinality", metricapi.NewCardinality(metricapi.CardinalityOptions{
+		Store: a.stores.metrics, Usage: a.stores.usage,
+		Census: func(id string) metricapi.Census { return a.stores.metrics.Admin(id) },
+		Limits: func() tsdb.LimitsConfig { return a.stores.metrics.Limits() },
+	})))
 	mux.Handle("/api/v1/", h)
 	mux.Handle("/federate", h)
 	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))
