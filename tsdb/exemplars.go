@@ -25,3 +25,26 @@ type ExemplarAppender interface {
 	// tenant in ctx.
 	RecordMetadata(ctx context.Context, family string, md metadata.Metadata) error
 }
+
+// SpanFinder finds spans that can stand as exemplars where an application sent
+// none. The trace store's side implements it.
+type SpanFinder interface {
+	// FindSpans returns spans of the tenant in ctx, the newest first, at most
+	// q.Limit. It stops within milliseconds of ctx's end.
+	FindSpans(ctx context.Context, q SpanSearch) ([]ExemplarSpan, error)
+}
+
+// SpanSearch says which spans.
+type SpanSearch struct {
+	Service    string // the resource's service.name
+	Name       string // of the span; empty is any
+	Start, End int64  // milliseconds, when the span began
+	Limit      int
+}
+
+// ExemplarSpan is a span as an exemplar needs it.
+type ExemplarSpan struct {
+	TraceID, SpanID string // hex digits
+	Time            int64  // of its end, milliseconds
+	Seconds         float64
+}

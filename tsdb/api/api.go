@@ -87,6 +87,10 @@ type Options struct {
 	Targets       func(ctx context.Context) Targets
 	Alertmanagers func(ctx context.Context) Alertmanagers
 
+	// Spans makes exemplars for histograms that were sent without; nil makes
+	// none.
+	Spans tsdb.SpanFinder
+
 	RemoteWrite http.Handler // at /api/v1/write and /api/v1/push
 	OTLPWrite   http.Handler // at /api/v1/otlp/v1/metrics
 
@@ -188,7 +192,7 @@ func (o *Options) fillIn() {
 func (a *API) upstream(db v1.TSDBAdminStats, dir string, gatherer prometheus.Gatherer, reg prometheus.Registerer, openAPI []string) http.Handler {
 	o := a.o
 	api := v1.NewAPI(
-		o.Engine, o.Store, nil, nil, o.Store,
+		o.Engine, o.Store, nil, nil, &exemplars{o.Store, o.Spans, o.Now, o.Logger},
 		func(ctx context.Context) v1.ScrapePoolsRetriever { return o.Targets(ctx) },
 		func(ctx context.Context) v1.TargetRetriever { return o.Targets(ctx) },
 		func(ctx context.Context) v1.AlertmanagerRetriever { return o.Alertmanagers(ctx) },

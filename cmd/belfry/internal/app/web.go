@@ -107,6 +107,7 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 	api := metricapi.New(metricapi.Options{
 		Store: a.stores.metrics, Engine: a.stores.apiEngine, Config: a.cfg.Metrics,
 		Admin:   func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
+		Spans:   spanFinder{a.stores.traces},
 		Rules:   a.rulesOf,
 		Targets: a.targetsOf,
 		RemoteWrite: remotewrite.New(remotewrite.Options{
