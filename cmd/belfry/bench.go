@@ -25,7 +25,7 @@ func benchCommand() *cobra.Command {
 			if len(args) == 0 {
 				opts.Signals = []string{"all"}
 			}
-			if peer.PID != 0 {
+			if peer.PID != 0 || peer.Program != "" {
 				opts.Peer = &peer
 			}
 			return bench.Run(cmd.Context(), opts)
@@ -35,7 +35,8 @@ func benchCommand() *cobra.Command {
 	cmd.Flags().IntVar(&opts.Series, "series", 20_000, "metric series")
 	cmd.Flags().IntVar(&opts.Scrapes, "scrapes", 40, "points of each series, 15 s apart")
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the load: the same seed makes the same load")
-	cmd.Flags().IntVar(&peer.PID, "peer-pid", 0, "process of a peer that runs already, loaded and asked after Belfry with the same data")
+	cmd.Flags().StringVar(&peer.Program, "peer-program", "", "program of a peer, started, loaded and asked at the same time as Belfry with the same data")
+	cmd.Flags().IntVar(&peer.PID, "peer-pid", 0, "the same for a peer that runs already: its process")
 	cmd.Flags().StringVar(&peer.Kind, "peer", "victorialogs", "what the peer is: victoriametrics or prometheus for metrics; victorialogs for logs; tempo, jaeger or victoriatraces for traces")
 	cmd.Flags().StringVar(&peer.Base, "peer-url", "http://127.0.0.1:9428", "the peer's query API")
 	cmd.Flags().StringVar(&peer.OTLP, "peer-otlp", "http://127.0.0.1:9428/insert/opentelemetry", "what /v1/metrics, /v1/logs or /v1/traces is appended to")

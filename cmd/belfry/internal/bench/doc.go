@@ -6,5 +6,6 @@
 // for the time they start at. CPU and memory are the server process' own, from
 // /proc, so that the load generator on the same machine does not count; wall
 // times do include it. A figure is worth something only beside another from
-// the same run.
+// the same run: a peer gets each batch right after Belfry, and each question in
+// turn with it.
 package bench

@@ -18,8 +18,8 @@ const senders = 4
 // it. It is called from several goroutines.
 type batchMaker func(n int) (body []byte, records int, err error)
 
-// send posts the bodies of batches 0 to count-1 to an OTLP/HTTP path.
-func send(ctx context.Context, url string, count int, batch batchMaker) (records int, bytesSent int64, err error) {
+// send posts the bodies of batches 0 to count-1 to OTLP/HTTP paths, each to all of them.
+func send(ctx context.Context, urls []string, count int, batch batchMaker) (records int, bytesSent int64, err error) {
 	type sum struct {
 		records int
 		bytes   int64
@@ -33,8 +33,10 @@ func send(ctx context.Context, url string, count int, batch batchMaker) (records
 				if err != nil {
 					return err
 				}
-				if err := post(ctx, url, body); err != nil {
-					return fmt.Errorf("batch %d: %w", n, err)
+				for _, url := range urls {
+					if err := post(ctx, url, body); err != nil {
+						return fmt.Errorf("batch %d: %w", n, err)
+					}
 				}
 				sums[worker].records += records
 				sums[worker].bytes += int64(len(body))

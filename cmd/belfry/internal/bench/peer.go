@@ -4,16 +4,41 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"time"
 )
 
-// Peer is another server, running already, that takes the same load.
+// Peer is another server that takes the same load: a program to start, or a
+// process that runs already.
 type Peer struct {
-	Kind string // what it speaks: victoriametrics, prometheus, victorialogs, victoriatraces, jaeger, tempo
+	Kind    string // what it speaks: victoriametrics, prometheus, victorialogs, victoriatraces, jaeger, tempo
+	Program string // to start on a free port and an empty folder: one of VictoriaMetrics'
+
+	// Of a process that runs already:
 	Base string // of its query API
 	OTLP string // what the OTLP paths are appended to
 	Dir  string // its data
 	PID  int
+}
+
+// process returns the peer's process; one that is started gets a folder in dir.
+func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
+	if p.Program == "" {
+		return Attach(p.Base, p.OTLP, p.Dir, p.PID), nil
+	}
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	base := "http://" + address
+	otlp := base + "/insert/opentelemetry"
+	if p.Kind == "victoriametrics" {
+		otlp = base + "/opentelemetry"
+	}
+	data := filepath.Join(dir, "peer")
+	return start(ctx, &Process{Base: base, OTLP: otlp, Dir: data}, base+"/health",
+		p.Program, "-httpListenAddr="+address, "-storageDataPath="+data)
 }
 
 // peerQueries are the questions of each kind of peer, equal to Belfry's own of
@@ -50,17 +75,8 @@ func peerQueries(kind, signalName string, g generator, o Options, batches int) (
 		{name: "needle word, everything", url: ask(`nosuchneedleword`)},
 		{name: "field equality count", url: ask(`http.response.status_code:=500 | stats by (_time:1m) count() hits`)},
 		{name: "count per minute by service", url: ask(`* | stats by (_time:1m, service.name) count() hits`)},
+		{name: "top 10 routes", url: ask(`* | top 10 by (http.route)`)},
 		{name: "regex, everything", url: ask(`~"user [0-9]+7 " | stats by (_time:1m) count() hits`)},
 		{name: "last 100 of a service", url: ask(`service.name:=cart | sort by (_time desc) limit 100`)},
 	}, nil
-}
-
-func runPeer(ctx context.Context, o Options, s signal, start time.Time) error {
-	var err error
-	if s.queries, err = peerQueries(o.Peer.Kind, s.name, generator{seed: o.Seed, start: start}, o, s.batches); err != nil {
-		return err
-	}
-	s.folder = ""
-	fmt.Fprintf(o.Out, "%s on %s\n", s.name, o.Peer.Kind)
-	return measure(ctx, o, s, Attach(o.Peer.Base, o.Peer.OTLP, o.Peer.Dir, o.Peer.PID))
 }

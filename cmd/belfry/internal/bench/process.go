@@ -56,33 +56,41 @@ collector:
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, 0, err
 	}
-	p := &Process{
+	begin := time.Now()
+	p, err := start(ctx, &Process{
 		Base: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
 		OTLP: fmt.Sprintf("http://127.0.0.1:%d", ports[2]),
 		Dir:  filepath.Join(dir, "data"),
-	}
-	p.cmd = exec.CommandContext(ctx, program, "serve", "--config", config, "--data", p.Dir)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	begin := time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, 0, err
-	}
-	p.pid = p.cmd.Process.Pid
-	if err := waitReady(ctx, p.Base+"/-/ready"); err != nil {
-		return nil, 0, errors.Join(err, p.Stop(), errors.New(p.log.String()))
-	}
-	return p, time.Since(begin), nil
+	}, fmt.Sprintf("http://127.0.0.1:%d/-/ready", ports[0]), program, "serve", "--config", config, "--data", filepath.Join(dir, "data"))
+	return p, time.Since(begin), err
 }
 
-// Stop ends the process as an operator would, if it was spawned here.
+// start runs a command as p, and returns when it answers at the ready address.
+func start(ctx context.Context, p *Process, ready, program string, args ...string) (*Process, error) {
+	p.cmd = exec.CommandContext(ctx, program, args...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.pid = p.cmd.Process.Pid
+	if err := waitReady(ctx, ready); err != nil {
+		return nil, errors.Join(err, p.Stop(), errors.New(p.log.String()))
+	}
+	return p, nil
+}
+
+// Stop ends the process as an operator would, if it was started here. A second
+// call does nothing.
 func (p *Process) Stop() error {
-	if p.cmd == nil {
+	cmd := p.cmd
+	if cmd == nil {
 		return nil
 	}
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+	p.cmd = nil
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
-	return p.cmd.Wait()
+	return cmd.Wait()
 }
 
 func freePorts(ctx context.Context, n int) ([]int, error) {

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -27,7 +23,7 @@ type Options struct {
 	Seed    uint64
 	Out     io.Writer
 
-	// Peer, if set, is loaded and asked after Belfry with the same data.
+	// Peer, if set, is loaded and asked at the same time as Belfry with the same data.
 	Peer *Peer
 }
 
@@ -47,10 +43,7 @@ type query struct {
 	urls      []string // instead of url: another one each time
 }
 
-// queryRuns is how often a question is asked; the median is reported.
-const queryRuns = 7
-
-// span of generated time that the questions are about.
+// signals returns the loads whose generated time begins at start.
 func (o Options) signals(start time.Time) []signal {
 	g := generator{seed: o.Seed, start: start}
 	batches := max(o.Records/recordsPerPost, 1)
@@ -67,6 +60,8 @@ func (o Options) signals(start time.Time) []signal {
 			{name: "needle word, everything", url: loki(`{service_name=~".+"} |= "nosuchneedleword"`, nil)},
 			{name: "field equality count", url: loki(`sum(count_over_time({service_name=~".+"} | http_response_status_code="500" [1m]))`, step)},
 			{name: "count per minute by service", url: loki(`sum by (service_name) (count_over_time({service_name=~".+"}[1m]))`, step)},
+			{name: "top 10 routes", url: "/loki/api/v1/query?" + values(nil, "time", nanos(eventsTo), "query",
+				fmt.Sprintf(`topk(10, sum by (http_route) (count_over_time({service_name=~".+"}[%ds])))`, int(eventsTo.Sub(from).Seconds())))},
 			{name: "regex, everything", url: loki(`sum(count_over_time({service_name=~".+"} |~ "user [0-9]+7 " [1m]))`, step)},
 			{name: "last 100 of a service", url: loki(`{service_name="cart"}`, url.Values{"limit": {"100"}})},
 		}},
@@ -109,173 +104,38 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("no such load: %s (want metrics, logs, traces or all)", strings.Join(o.Signals, ", "))
 	}
 	for _, s := range signals {
-		if err := runOwn(ctx, o, s); err != nil {
+		if err := o.run(ctx, s, start); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		if o.Peer == nil {
-			continue
-		}
-		if err := runPeer(ctx, o, s, start); err != nil {
-			return fmt.Errorf("%s of the peer: %w", s.name, err)
 		}
 	}
 	return nil
 }
 
-// runOwn measures a fresh process of Belfry.
-func runOwn(ctx context.Context, o Options, s signal) error {
+// run measures one signal.
+func (o Options) run(ctx context.Context, s signal, start time.Time) (err error) {
 	dir, err := os.MkdirTemp("", "belfry-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p, ready, err := Spawn(ctx, o.Program, dir)
+	own, ready, err := Spawn(ctx, o.Program, dir)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Out, "%s\n  ready after %d ms\n", s.name, ready.Milliseconds())
-	return measure(ctx, o, s, p)
-}
-
-// measure loads a process with a signal, lets it settle, and asks.
-func measure(ctx context.Context, o Options, s signal, p *Process) (err error) {
-	stopped := false
-	defer func() {
-		if !stopped {
-			err = errors.Join(err, p.Stop())
-		}
-	}()
-	if err := settle(ctx, p); err != nil {
-		return err
-	}
-	idle, _, err := p.Memory()
-	if err != nil {
-		return err
-	}
-	before, err := p.CPU()
-	if err != nil {
-		return err
-	}
-	begin := time.Now()
-	records, sent, err := send(ctx, p.OTLP+s.path, s.batches, s.make)
-	if err != nil {
-		return err
-	}
-	wall := time.Since(begin)
-	loaded, err := p.CPU()
-	if err != nil {
-		return err
-	}
-	_, peak, err := p.Memory()
-	if err != nil {
-		return err
-	}
-	if err := settle(ctx, p); err != nil {
-		return err
-	}
-	settled, err := p.CPU()
-	if err != nil {
-		return err
-	}
-
-	w := tabwriter.NewWriter(o.Out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
-	row("idle memory", "%.0f MB", float64(idle)/1e6)
-	row("load", "%d %ss, %d bytes of OTLP each", records, s.unit, sent/int64(records))
-	row("rate", "%.0f %ss/s", float64(records)/wall.Seconds(), s.unit)
-	row("CPU", "%.2f µs a %s", float64((loaded-before).Nanoseconds())/1e3/float64(records), s.unit)
-	row("CPU once settled", "%.2f µs a %s", float64((settled-before).Nanoseconds())/1e3/float64(records), s.unit)
-	row("peak memory", "%.0f MB", float64(peak)/1e6)
-	for _, q := range s.queries {
-		wall, cpu, size, err := p.ask(ctx, q)
-		if err != nil {
-			return errors.Join(w.Flush(), fmt.Errorf("%s: %w", q.name, err))
-		}
-		row(q.name, "%.1f ms (CPU %.0f ms, %d bytes)", float64(wall.Microseconds())/1e3, float64(cpu.Milliseconds()), size)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	stopped = true
-	if err := p.Stop(); err != nil {
-		return fmt.Errorf("stopping: %w", err)
-	}
-	disk, err := p.DiskBytes(s.folder, func(path string) bool {
-		return strings.Contains(filepath.ToSlash(path), "/wal/") || strings.Contains(filepath.ToSlash(path), "/wbl/")
-	})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(o.Out, "  disk after stop, without WAL: %.1f bytes a %s\n", float64(disk)/float64(records), s.unit)
-	return nil
-}
-
-// settle waits until the process uses no CPU to speak of, for 15 s at most.
-func settle(ctx context.Context, p *Process) error {
-	last, err := p.CPU()
-	if err != nil {
-		return err
-	}
-	for range 15 {
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		now, err := p.CPU()
+	defer func() { err = errors.Join(err, own.Stop()) }()
+	targets := []*target{{name: "belfry", p: own, folder: s.folder, queries: s.queries}}
+	if o.Peer != nil {
+		queries, err := peerQueries(o.Peer.Kind, s.name, generator{seed: o.Seed, start: start}, o, s.batches)
 		if err != nil {
 			return err
 		}
-		if now-last <= 2*clockTick {
-			return nil
+		peer, err := o.Peer.process(ctx, dir)
+		if err != nil {
+			return fmt.Errorf("the peer: %w", err)
 		}
-		last = now
+		defer func() { err = errors.Join(err, peer.Stop()) }()
+		targets = append(targets, &target{name: o.Peer.Kind, p: peer, queries: queries})
 	}
-	return nil
-}
-
-// ask measures one question: the median wall time, the mean CPU time and the
-// size of the answer.
-func (p *Process) ask(ctx context.Context, q query) (wall, cpu time.Duration, size int64, err error) {
-	before, err := p.CPU()
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	walls := make([]time.Duration, queryRuns)
-	for i := range walls {
-		path := q.url
-		if q.urls != nil {
-			path = q.urls[i%len(q.urls)]
-		}
-		begin := time.Now()
-		if size, err = get(ctx, p.Base+path); err != nil {
-			return 0, 0, 0, err
-		}
-		walls[i] = time.Since(begin)
-	}
-	after, err := p.CPU()
-	if err != nil {
-		return 0, 0, 0, err
-	}
-	slices.Sort(walls)
-	return walls[queryRuns/2], (after - before) / queryRuns, size, nil
-}
-
-func get(ctx context.Context, url string) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return 0, fmt.Errorf("%s: %s", resp.Status, text)
-	}
-	return io.Copy(io.Discard, resp.Body)
+	fmt.Fprintf(o.Out, "%s\n  ready after %d ms\n", s.name, ready.Milliseconds())
+	return measure(ctx, o.Out, s, targets)
 }
