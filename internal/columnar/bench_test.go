@@ -401,7 +401,7 @@ func BenchmarkQueryDuringMerge(b *testing.B) {
 			for _, h := range db.parts["t"] {
 				sources = append(sources, newPartSource(h))
 			}
-			h, err := db.writePart(ctx, partInfo{tenant: "t"}, sources, partOptions{level: encoding.Fast, pace: db.newPacer()})
+			h, err := db.writePart(ctx, partInfo{tenant: "t"}, sources, partOptions{level: encoding.Fast, blockRows: db.o.BlockRows, pace: db.newPacer()})
 			if err != nil {
 				b.Error(err)
 				return

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/columnar/part"
 	"belfry/internal/vfs"
@@ -44,7 +43,7 @@ func (db *DB) flusher() {
 		case <-t.C:
 		}
 		db.mu.Lock()
-		if db.active.rows > 0 && db.now().Sub(db.active.since) >= db.o.FlushAge {
+		if db.due(db.active) {
 			db.rotate()
 		}
 		db.mu.Unlock()
@@ -60,6 +59,22 @@ func (db *DB) flusher() {
 		}
 		backoff = 0
 	}
+}
+
+// A memtable that holds a flush's worth in so many parts and got nothing for so
+// long is flushed: searches look at each of its rows.
+const (
+	idleShare = 8
+	idleAfter = 2 * time.Second
+)
+
+// due reports whether it is time to flush a memtable that is not full. DB.mu is held.
+func (db *DB) due(m *memTable) bool {
+	if m.rows == 0 {
+		return false
+	}
+	now := db.now()
+	return now.Sub(m.since) >= db.o.FlushAge || m.bytes >= db.o.FlushBytes/idleShare && now.Sub(m.last) >= idleAfter
 }
 
 // flushFrozen flushes all frozen memtables.
@@ -105,7 +120,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	}
 	sort.Strings(tenants)
 	for _, name := range tenants {
-		byDay := db.sortedSources(m.tenants[name])
+		byDay := m.tenants[name].sortedSources()
 		groups, err := db.joinFlush(name, byDay)
 		if err != nil {
 			return fail(err)
@@ -120,7 +135,8 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 			if g, ok := groups[day]; ok {
 				known = &g
 			}
-			h, err := db.writePart(ctx, partInfo{tenant: name, day: day, seq: seq, clean: m.clean}, byDay[day], partOptions{level: encoding.Fast, groups: known})
+			info := partInfo{tenant: name, day: day, seq: seq, clean: m.clean}
+			h, err := db.writePart(ctx, info, byDay[day], partOptions{level: encoding.Fast, blockRows: db.o.freshBlockRows(), groups: known})
 			if err != nil {
 				return fail(err)
 			}
@@ -157,9 +173,10 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 
 // partOptions say how a part is written.
 type partOptions struct {
-	level  encoding.Level
-	pace   *pacer       // nil: as fast as it goes
-	groups *part.Groups // nil: nothing is known of them
+	level     encoding.Level
+	blockRows int
+	pace      *pacer       // nil: as fast as it goes
+	groups    *part.Groups // nil: nothing is known of them
 }
 
 // writePart merges sources into a new part and opens it.
@@ -201,7 +218,7 @@ func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, o
 	if o.groups != nil {
 		w.SetGroups(*o.groups)
 	}
-	if err := newMerger(&db.o, w, sources).run(ctx); err != nil {
+	if err := newMerger(&db.o, w, o.blockRows, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}
 	return w.Finish()
@@ -219,8 +236,10 @@ func (db *DB) syncDirs(info partInfo) error {
 	}
 }
 
-// sortedSources sorts a tenant's blocks, split by the days that their rows are filed under.
-func (db *DB) sortedSources(t *memTenant) map[int64][]mergeSource {
+// sortedSources sorts a tenant's blocks, split by the days that their rows are
+// filed under. The rows stay where they are, for queries and because a copy of
+// all would double the memtable.
+func (t *memTenant) sortedSources() map[int64][]mergeSource {
 	order := make([]int, len(t.streams))
 	for i := range order {
 		order[i] = i
@@ -232,24 +251,18 @@ func (db *DB) sortedSources(t *memTenant) map[int64][]mergeSource {
 	}
 	out := map[int64][]mergeSource{}
 	filed := t.days()
-	for i, b := range t.blocks {
-		if dayOf(b.min) == dayOf(b.max) {
-			sorted := b.permuted(sortRows(b, allRows(len(b.times)), rank, order))
-			// Queries may as well read the sorted block; the other one can go.
-			db.mu.Lock()
-			t.blocks[i] = sorted
-			db.mu.Unlock()
-			day := filed.of(b.min)
-			out[day] = append(out[day], newMemSource(t, sorted))
-			continue
-		}
+	for _, b := range t.blocks {
 		days := map[int64][]uint32{}
-		for row, ts := range b.times {
-			day := filed.of(int64(ts))
-			days[day] = append(days[day], uint32(row))
+		if dayOf(b.min) == dayOf(b.max) {
+			days[filed.of(b.min)] = allRows(len(b.times))
+		} else {
+			for row, ts := range b.times {
+				day := filed.of(int64(ts))
+				days[day] = append(days[day], uint32(row))
+			}
 		}
 		for day, rows := range days {
-			out[day] = append(out[day], newMemSource(t, b.permuted(sortRows(b, rows, rank, order))))
+			out[day] = append(out[day], newMemSource(t, b, sortRows(b, rows, rank, order)))
 		}
 	}
 	return out
@@ -290,46 +303,29 @@ func sortRows(b *memBlock, rows []uint32, rank []uint32, order []int) []uint32 {
 	return out
 }
 
-// permuted returns a new block of the given rows in the given order.
-func (b *memBlock) permuted(perm []uint32) *memBlock {
-	out := &memBlock{min: 1<<63 - 1, max: -1 << 63, bytes: b.bytes, filters: b.filters}
-	out.times = make([]uint64, len(perm))
-	out.stream = make([]uint32, len(perm))
-	for i, r := range perm {
-		out.times[i], out.stream[i] = b.times[r], b.stream[r]
-		out.min, out.max = min(out.min, int64(b.times[r])), max(out.max, int64(b.times[r]))
-	}
-	out.cols = make([]*column.Builder, len(b.cols))
-	slots := make([]uint32, len(b.times))
-	for i, c := range b.cols {
-		if c != nil {
-			out.cols[i] = column.NewBuilderLike(c)
-			c.Gathered(out.cols[i], perm, slots)
-		}
-	}
-	return out
-}
-
-// memSource is one sorted block as a merge source.
+// memSource is rows of one block, in the order of parts, as a merge source.
 type memSource struct {
 	t    *memTenant
 	b    *memBlock
+	rows []uint32 // of the block
 	done bool
 	idx  []int // positions of the columns in the tenant
 	vecs []*Vector
 
-	derived []derivedColumn
+	derived []derivedColumn // of the rows in their order
 }
 
-func newMemSource(t *memTenant, b *memBlock) *memSource { return &memSource{t: t, b: b} }
+func newMemSource(t *memTenant, b *memBlock, rows []uint32) *memSource {
+	return &memSource{t: t, b: b, rows: rows}
+}
 
 func (s *memSource) next() (*mergeBlock, error) {
 	if s.done {
-		s.b, s.vecs, s.derived = nil, nil, nil
+		s.b, s.rows, s.vecs, s.derived = nil, nil, nil, nil
 		return nil, nil
 	}
 	s.done = true
-	out := &mergeBlock{times: s.b.times}
+	out := &mergeBlock{times: make([]uint64, len(s.rows)), vector: s.vector}
 	for i, c := range s.b.cols {
 		if c != nil && c.Count() > 0 {
 			out.columns = append(out.columns, s.t.columns[i])
@@ -341,24 +337,25 @@ func (s *memSource) next() (*mergeBlock, error) {
 	}
 	s.vecs = make([]*Vector, len(out.columns))
 	start := 0
-	for i := 1; i <= len(s.b.stream); i++ {
-		if i == len(s.b.stream) || s.b.stream[i] != s.b.stream[start] {
-			out.runs = append(out.runs, part.Run{Key: s.t.streams[s.b.stream[start]].def.key, Rows: i - start})
-			start = i
+	for i, row := range s.rows {
+		out.times[i] = s.b.times[row]
+		if next := i + 1; next == len(s.rows) || s.b.stream[s.rows[next]] != s.b.stream[row] {
+			out.runs = append(out.runs, part.Run{Key: s.t.streams[s.b.stream[row]].def.key, Rows: next - start})
+			start = next
 		}
-	}
-	n := len(s.b.times)
-	out.vector = func(i int) (*Vector, error) {
-		if s.vecs[i] == nil {
-			if i < len(s.idx) {
-				s.vecs[i] = s.b.cols[s.idx[i]].Vector(n, nil)
-			} else {
-				s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(n, nil)
-			}
-		}
-		return s.vecs[i], nil
 	}
 	return out, nil
+}
+
+func (s *memSource) vector(i int) (*Vector, error) {
+	switch {
+	case s.vecs[i] != nil:
+	case i < len(s.idx):
+		s.vecs[i] = s.b.cols[s.idx[i]].Vector(len(s.b.times), nil).Gather(s.rows, nil)
+	default:
+		s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(len(s.rows), nil)
+	}
+	return s.vecs[i], nil
 }
 
 // Flush writes what is in memory to parts, and returns when it is there.

@@ -45,6 +45,7 @@ type JoinBlock struct {
 
 	o       *Options
 	block   *memBlock
+	rows    []uint32 // of the block, in the order of parts; nil: all as they are
 	columns []ColumnKey
 	streams []*memStream
 	derived []derivedColumn
@@ -56,11 +57,32 @@ func (b *JoinBlock) Column(c ColRef) *Vector {
 	if i < 0 || i >= len(b.block.cols) || b.block.cols[i] == nil || b.block.cols[i].Count() == 0 {
 		return nil
 	}
-	return b.block.cols[i].Vector(len(b.Times), nil)
+	v := b.block.cols[i].Vector(len(b.block.times), nil)
+	if b.rows != nil {
+		v = v.Gather(b.rows, nil)
+	}
+	return v
+}
+
+// times returns the rows' times.
+func (b *JoinBlock) times() []uint64 {
+	if b.rows == nil {
+		return b.block.times
+	}
+	times := make([]uint64, len(b.rows))
+	for i, row := range b.rows {
+		times[i] = b.block.times[row]
+	}
+	return times
 }
 
 // Stream returns the stream of a row.
-func (b *JoinBlock) Stream(row int) *Stream { return &b.streams[b.block.stream[row]].def.Stream }
+func (b *JoinBlock) Stream(row int) *Stream {
+	if b.rows != nil {
+		row = int(b.rows[row])
+	}
+	return &b.streams[b.block.stream[row]].def.Stream
+}
 
 // SetInts sets an Int column of the given rows, ascending (nil: all).
 func (b *JoinBlock) SetInts(c ColRef, rows []uint32, values []uint64) {
@@ -107,7 +129,8 @@ func (rows *JoinRows) join(g *Grouping) []uint64 {
 	first := []uint64{} // least time of each group
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
-		b.Times, b.Group = b.block.times, make([]uint32, len(b.block.times))
+		b.Times = b.times()
+		b.Group = make([]uint32, len(b.Times))
 		ids := b.Column(g.ID)
 		for i, t := range b.Times {
 			b.Group[i] = NoGroup
@@ -150,7 +173,7 @@ func (db *DB) join(sources []mergeSource) (hashes []uint64, apart []uint64) {
 	for _, s := range sources {
 		if mem, ok := s.(*memSource); ok {
 			mems = append(mems, mem)
-			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, block: mem.b, columns: mem.t.columns, streams: mem.t.streams})
+			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, block: mem.b, rows: mem.rows, columns: mem.t.columns, streams: mem.t.streams})
 		}
 	}
 	hashes = rows.join(db.o.Grouping)

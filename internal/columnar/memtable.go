@@ -14,6 +14,7 @@ type memTable struct {
 	rows    int
 	bytes   int
 	since   time.Time    // when the first row came
+	last    time.Time    // when the last one did
 	end     wal.Position // behind the last record whose rows are here
 	clean   uint64       // deletions up to this number do not concern its rows
 }
@@ -36,8 +37,7 @@ type memStream struct {
 	rows     int64
 }
 
-// memBlock holds rows in the order of their arrival, or, once sealed by a flush,
-// by (stream, time). A full block does not change any more.
+// memBlock holds rows in the order of their arrival. A full block does not change any more.
 type memBlock struct {
 	times    []uint64
 	stream   []uint32          // position in memTenant.streams
@@ -77,6 +77,7 @@ func (m *memTable) publish(tenant string, w *RowWriter, o *Options, now time.Tim
 	if m.rows == 0 {
 		m.since = now
 	}
+	m.last = now
 	t := m.tenant(tenant)
 	streams := make([]uint32, len(w.defs))
 	for i, d := range w.defs {

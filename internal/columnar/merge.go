@@ -197,7 +197,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		level = encoding.Small
 	}
 	db.shiftOrdinals(read)
-	h, err := db.writePart(ctx, info, sources, partOptions{level, db.pacerFor(info), db.mergedGroups(group)})
+	h, err := db.writePart(ctx, info, sources, partOptions{level, db.o.BlockRows, db.pacerFor(info), db.mergedGroups(group)})
 	if err != nil {
 		if isCorrupt(err) {
 			for _, s := range read {

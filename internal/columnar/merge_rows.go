@@ -99,8 +99,8 @@ type outColumn struct {
 // A block of a part is closed at this many bytes of column data.
 const maxBlockBytes = 8 << 20
 
-func newMerger(o *Options, w *part.Writer, sources []mergeSource) *merger {
-	m := &merger{w: w, o: o, flags: map[ColumnKey]uint8{}, maxBlock: o.BlockRows, maxCols: o.MaxColumns, index: map[ColumnKey]int{}}
+func newMerger(o *Options, w *part.Writer, blockRows int, sources []mergeSource) *merger {
+	m := &merger{w: w, o: o, flags: map[ColumnKey]uint8{}, maxBlock: blockRows, maxCols: o.MaxColumns, index: map[ColumnKey]int{}}
 	for _, c := range o.Columns {
 		m.flags[ColumnKey{c.Name, c.Kind}] = c.flags()
 	}

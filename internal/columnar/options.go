@@ -68,7 +68,7 @@ type Options struct {
 	Grouping *Grouping   // nil: rows are on their own
 	Columns  []ColumnDef // fixed columns; more may be added at the end later, never removed or reordered while a log is unreplayed
 
-	FlushBytes        int           // memtable size that starts a flush; 64 MiB
+	FlushBytes        int           // memtable size that starts a flush; 32 MiB
 	FlushAge          time.Duration // age of the memtable's oldest row that starts a flush; 60 s
 	MaxFrozen         int           // memtables waiting for their flush before Append pushes back; 2
 	MaxWait           time.Duration // how long Append waits for a flush before it refuses; 2 s; negative: not at all
@@ -96,10 +96,17 @@ func (o *Options) pageBytes() int {
 	return min(max(3*o.BlockRows, minPageBytes), column.DefaultPageBytes)
 }
 
+// freshBlockRows returns how many rows the blocks of parts that will soon be merged have: a merge
+// holds a block of each.
+func (o *Options) freshBlockRows() int {
+	return min(o.BlockRows, max(o.BlockRows/8, minBlockRows))
+}
+
 const (
 	minPageBytes = 16 << 10
+	minBlockRows = 4 << 10
 
-	defaultFlushBytes      = 64 << 20
+	defaultFlushBytes      = 32 << 20
 	defaultFlushAge        = time.Minute
 	defaultMaxFrozen       = 2
 	defaultMaxWait         = 2 * time.Second

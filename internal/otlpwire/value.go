@@ -2,9 +2,12 @@ package otlpwire
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Kind is the type of an AnyValue.
@@ -42,6 +45,9 @@ func (v *AnyValue) Bool() bool { return v.Num != 0 }
 // Merge reads an AnyValue message over v, as protobuf merges a message that
 // occurs twice. Start from the zero AnyValue.
 func (v *AnyValue) Merge(message []byte) error {
+	if v.plain(message) {
+		return nil
+	}
 	for b := message; len(b) > 0; {
 		f, rest, err := Next(b)
 		if err != nil {
@@ -88,8 +94,61 @@ func (v *AnyValue) setBytes(k Kind, f *Field) error {
 	return err
 }
 
+// plain reads an AnyValue message of one scalar that ends with the message, the
+// way nearly all are written, and reports whether it was one.
+func (v *AnyValue) plain(b []byte) bool {
+	if len(b) < 2 {
+		return false
+	}
+	switch b[0] {
+	case 1<<3 | byte(protowire.BytesType):
+		size, n := uvarint(b[1:])
+		if n <= 0 || size != uint64(len(b)-1-n) {
+			return false
+		}
+		*v = AnyValue{Kind: KindString, Raw: b[1+n:]}
+	case 2<<3 | byte(protowire.VarintType), 3<<3 | byte(protowire.VarintType):
+		num, n := uvarint(b[1:])
+		if n <= 0 || n != len(b)-1 {
+			return false
+		}
+		*v = AnyValue{Kind: KindInt, Num: num}
+		if b[0]>>3 == 2 {
+			*v = AnyValue{Kind: KindBool, Num: min(num, 1)}
+		}
+	case 4<<3 | byte(protowire.Fixed64Type):
+		if len(b) != 9 {
+			return false
+		}
+		*v = AnyValue{Kind: KindDouble, Num: binary.LittleEndian.Uint64(b[1:])}
+	default:
+		return false
+	}
+	return true
+}
+
+// plainKeyValue is plain for a KeyValue message: a key, then a value.
+func plainKeyValue(b []byte) (key []byte, v AnyValue, ok bool) {
+	if len(b) < 2 || b[0] != 1<<3|byte(protowire.BytesType) || int(b[1]) > len(b)-2 || b[1] >= 0x80 {
+		return nil, v, false
+	}
+	end := 2 + int(b[1])
+	key, b = b[2:end:end], b[end:]
+	if len(b) < 2 || b[0] != 2<<3|byte(protowire.BytesType) {
+		return nil, v, false
+	}
+	size, n := uvarint(b[1:])
+	if n <= 0 || size != uint64(len(b)-1-n) {
+		return nil, v, false
+	}
+	return key, v, v.plain(b[1+n:])
+}
+
 // ParseKeyValue reads a KeyValue message.
 func ParseKeyValue(message []byte) (key []byte, v AnyValue, err error) {
+	if key, v, ok := plainKeyValue(message); ok {
+		return key, v, nil
+	}
 	for b := message; len(b) > 0; {
 		f, rest, err := Next(b)
 		if err != nil {

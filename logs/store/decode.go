@@ -25,7 +25,10 @@ func newDecoder(b record.Bounds, miner *patterns.Miner) columnar.Decoder {
 		d, _ := pool.Get().(*decoder)
 		defer pool.Put(d)
 		d.w = w
-		defer func() { d.w = nil }()
+		defer func() {
+			clear(d.memo)
+			d.w, d.memo = nil, d.memo[:0]
+		}()
 		if miner == nil {
 			return d.records.Decode(payload, receivedAt, d)
 		}
@@ -46,11 +49,23 @@ type decoder struct {
 	w       *columnar.RowWriter
 	name    []byte // scratch
 	text    []byte // scratch
+	memo    []attributeRef
 
 	miner *patterns.Miner
 	batch *patterns.Batch
 	mine  bool // the lines of this request
 }
+
+// attributeRef is the column of the attribute at a position of a record: the next
+// record mostly has the same one there.
+type attributeRef struct {
+	key  []byte // in the payload
+	kind columnar.Kind
+	ref  columnar.ColRef
+}
+
+// maxMemo bounds the positions that are remembered.
+const maxMemo = 64
 
 // Group implements record.Visitor.
 func (d *decoder) Group(g *otlpwire.Group) error {
@@ -176,7 +191,7 @@ func (d *decoder) Record(r *record.Record) (reason string) {
 		w.SetInt(colDropped, int64(r.Dropped))
 	}
 	for i := range r.Attributes {
-		if !d.attribute(&r.Attributes[i]) {
+		if !d.attribute(i, &r.Attributes[i]) {
 			return record.ReasonDepth
 		}
 	}
@@ -193,30 +208,47 @@ func (d *decoder) utf8(s []byte) []byte {
 	return out
 }
 
-func (d *decoder) attribute(a *record.Attr) bool {
+// column returns the column of the attribute at a position.
+func (d *decoder) column(at int, key []byte, kind columnar.Kind) columnar.ColRef {
+	if at < len(d.memo) {
+		if m := &d.memo[at]; m.kind == kind && string(m.key) == string(key) {
+			return m.ref
+		}
+	}
+	d.name = attributeColumn(d.name[:0], d.utf8(key))
+	ref := d.w.Ref(d.name, kind)
+	if m := (attributeRef{key, kind, ref}); at < len(d.memo) {
+		d.memo[at] = m
+	} else if at == len(d.memo) && at < maxMemo {
+		d.memo = append(d.memo, m)
+	}
+	return ref
+}
+
+func (d *decoder) attribute(at int, a *record.Attr) bool {
 	v := &a.Value
 	if record.IsEmpty(v) {
 		return true
 	}
 	w := d.w
-	d.name = attributeColumn(d.name[:0], d.utf8(a.Key))
 	switch v.Kind {
 	case otlpwire.KindString:
-		w.SetString(w.Ref(d.name, columnar.KindString), d.utf8(v.Raw))
+		w.SetString(d.column(at, a.Key, columnar.KindString), d.utf8(v.Raw))
 	case otlpwire.KindInt:
-		w.SetInt(w.Ref(d.name, columnar.KindInt), v.Int())
+		w.SetInt(d.column(at, a.Key, columnar.KindInt), v.Int())
 	case otlpwire.KindDouble:
-		w.SetFloat(w.Ref(d.name, columnar.KindFloat), v.Double())
+		w.SetFloat(d.column(at, a.Key, columnar.KindFloat), v.Double())
 	case otlpwire.KindBool:
-		w.SetBool(w.Ref(d.name, columnar.KindBool), v.Bool())
+		w.SetBool(d.column(at, a.Key, columnar.KindBool), v.Bool())
 	case otlpwire.KindBytes:
-		w.SetBytes(w.Ref(d.name, columnar.KindBytes), v.Raw)
+		w.SetBytes(d.column(at, a.Key, columnar.KindBytes), v.Raw)
 	default:
+		ref := d.column(at, a.Key, columnar.KindJSON)
 		var err error
 		if d.text, err = v.AppendJSON(d.text[:0]); err != nil {
 			return false
 		}
-		w.SetJSON(w.Ref(d.name, columnar.KindJSON), d.text)
+		w.SetJSON(ref, d.text)
 	}
 	return true
 }

@@ -134,14 +134,21 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 	b.appendOffs(src.offs[lo:hi+1], src.data)
 }
 
-// appendPlain appends byte strings that lie one behind the other, to a builder
-// that has a value for every row.
-func (b *Builder) appendPlain(offs []uint32, data []byte) {
-	b.count += len(offs) - 1
+// appendDense appends byte strings of rows that all have one, to a builder that
+// has a value for every row.
+func (b *Builder) appendDense(v *Vector, from, to int) {
+	b.count += to - from
 	if len(b.offs) == 0 {
 		b.offs = append(b.offs, 0)
 	}
-	b.appendOffs(offs, data)
+	if v.ids == nil {
+		b.appendOffs(v.offs[from:to+1], v.data)
+		return
+	}
+	for _, j := range v.ids[from:to] {
+		b.data = append(b.data, v.data[v.offs[j]:v.offs[j+1]]...)
+		b.offs = append(b.offs, uint32(len(b.data)))
+	}
 }
 
 func (b *Builder) appendOffs(offs []uint32, data []byte) {
@@ -170,46 +177,6 @@ func (b *Builder) search(row int) int {
 	return lo
 }
 
-// Gathered fills dst, which must be empty and of the same kind, with the builder's values in
-// a new order: row i of dst is row perm[i] of b. slots is scratch, with an entry for each row of b's block.
-func (b *Builder) Gathered(dst *Builder, perm []uint32, slots []uint32) {
-	if !b.sparse && b.count == len(slots) {
-		if !b.Kind.VarWidth() {
-			for i, r := range perm {
-				dst.AppendNum(uint32(i), b.nums[r])
-			}
-			return
-		}
-		for i, r := range perm {
-			dst.AppendBytes(uint32(i), b.data[b.offs[r]:b.offs[r+1]])
-		}
-		return
-	}
-	clear(slots)
-	if b.sparse {
-		for j, r := range b.rows[:b.count] {
-			slots[r] = uint32(j) + 1
-		}
-	} else {
-		for j := range b.count {
-			slots[j] = uint32(j) + 1
-		}
-	}
-	if !b.Kind.VarWidth() {
-		for i, r := range perm {
-			if j := slots[r]; j != 0 {
-				dst.AppendNum(uint32(i), b.nums[j-1])
-			}
-		}
-		return
-	}
-	for i, r := range perm {
-		if j := slots[r]; j != 0 {
-			dst.AppendBytes(uint32(i), b.data[b.offs[j-1]:b.offs[j]])
-		}
-	}
-}
-
 // AppendVector appends the values that v has in rows [from, to), as rows that
 // begin at row at.
 func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
@@ -219,8 +186,8 @@ func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
 		b.count += to - from
 		return
 	}
-	if offs, data, ok := v.Plain(); ok && !b.sparse && int(at) == b.count {
-		b.appendPlain(offs[from:to+1], data)
+	if v.present == nil && !b.sparse && int(at) == b.count {
+		b.appendDense(v, from, to)
 		return
 	}
 	for i := from; i < to; i++ {

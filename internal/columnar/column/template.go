@@ -1,6 +1,7 @@
 package column
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 
@@ -71,6 +72,8 @@ type templater struct {
 	widths  []uint8
 	places  []span // of all slots
 
+	guesses [256]uint32 // by how a value begins and ends: its likely template plus one
+
 	key    []byte // scratch: the value's template
 	spare  []span
 	sorted []uint64 // the numbers by template and place
@@ -94,6 +97,7 @@ func (t *templater) split(b *Builder) bool {
 		t.table = make([]uint32, 4*maxTemplates)
 	}
 	clear(t.table)
+	clear(t.guesses[:])
 	for i := range b.count {
 		if !t.splitValue(b.data, b.offs[i], b.offs[i+1]) {
 			return false
@@ -116,8 +120,89 @@ func (t *templater) worth(b *Builder) bool {
 	return 2*rare <= len(b.data)
 }
 
+// guess returns where the likely template of a value is noted, nil for short ones.
+func (t *templater) guess(v []byte) *uint32 {
+	if len(v) < 8 {
+		return nil
+	}
+	h := (withoutDigits(v) ^ withoutDigits(v[len(v)-8:])*3) * 0x9e3779b97f4a7c15
+	return &t.guesses[h>>56]
+}
+
+// withoutDigits loads eight bytes, of digits only that they are some.
+func withoutDigits(v []byte) uint64 {
+	const (
+		ones = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	w := binary.LittleEndian.Uint64(v)
+	low7 := w &^ high
+	digits := (low7 + (0x80-'0')*ones) &^ (low7 + (0x80-'9'-1)*ones) &^ w & high
+	return w &^ (digits >> 7 * 15) // '0' to '9' are 0x30 to 0x39
+}
+
+// fits adds a value if it is made from a template that has but number slots, and
+// reports whether it is. What splitValue would find is the same: literals between slots
+// begin and end where digits do.
+func (t *templater) fits(id uint32, data []byte, start, end uint32) bool {
+	if t.slots[id][1] > 0 {
+		return false
+	}
+	tpl := t.template(id)
+	numbers, places := len(t.numbers), len(t.places)
+	i := start
+	for {
+		slot := bytes.IndexByte(tpl, numberSlot)
+		lit := tpl
+		if slot >= 0 {
+			lit = tpl[:slot]
+		}
+		if int(end-i) < len(lit) || string(data[i:i+uint32(len(lit))]) != string(lit) {
+			break
+		}
+		i += uint32(len(lit))
+		if slot < 0 {
+			if i == end {
+				t.ids = append(t.ids, id)
+				t.uses[id]++
+				return true
+			}
+			break
+		}
+		from, n := i, uint64(0)
+		for i < end && byteClass[data[i]] == byteDigit {
+			n = n*10 + uint64(data[i]-'0')
+			i++
+		}
+		if i == from || i-from > maxDigits {
+			break
+		}
+		t.numbers = append(t.numbers, n)
+		t.widths = append(t.widths, uint8(i-from))
+		t.places = append(t.places, span{from, i, true})
+		tpl = tpl[slot+1:]
+	}
+	t.numbers, t.widths, t.places = t.numbers[:numbers], t.widths[:numbers], t.places[:places]
+	return false
+}
+
 // splitValue adds a value; false if it cannot be.
 func (t *templater) splitValue(data []byte, start, end uint32) bool {
+	guess := t.guess(data[start:end])
+	if guess != nil && *guess > 0 && t.fits(*guess-1, data, start, end) {
+		return true
+	}
+	if !t.parseValue(data, start, end) {
+		return false
+	}
+	if guess != nil {
+		*guess = t.ids[len(t.ids)-1] + 1
+	}
+	return true
+}
+
+// parseValue is splitValue without a guess.
+func (t *templater) parseValue(data []byte, start, end uint32) bool {
 	key := t.key[:0]
 	numbers, texts := len(t.numbers), 0
 	first := len(t.places)
