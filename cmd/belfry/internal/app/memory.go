@@ -14,8 +14,17 @@ import (
 // took instead of standing beside the next one.
 const memoryShare = 0.6
 
-// limitMemory sets the Go runtime's soft limit, unless GOMEMLIMIT says one.
+// gcPercent is how much garbage may stand beside what is in use. Most of that is
+// columns and chunks without pointers, which cost the collector little to pass over
+// again: half the garbage is worth the few more passes.
+const gcPercent = 50
+
+// limitMemory sets the Go runtime's soft limit and how much garbage it allows,
+// unless GOMEMLIMIT and GOGC say it.
 func limitMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
