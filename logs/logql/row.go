@@ -131,7 +131,10 @@ func (r *row) labels(cat category) []logs.Label {
 		}
 	}
 	if cat == catParsed && r.err != "" {
-		out = append(out, logs.Label{Name: errorLabel, Value: r.err}, logs.Label{Name: errorDetailsLabel, Value: r.detail})
+		out = append(out, logs.Label{Name: errorLabel, Value: r.err})
+		if r.detail != "" {
+			out = append(out, logs.Label{Name: errorDetailsLabel, Value: r.detail})
+		}
 	}
 	slices.SortFunc(out, func(a, b logs.Label) int { return cmp.Compare(a.Name, b.Name) })
 	return out

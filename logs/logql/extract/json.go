@@ -26,7 +26,12 @@ func FlattenJSON(line string, set func(key []byte, value string)) error {
 	if i >= len(line) || line[i] != '{' {
 		return ErrJSONObject
 	}
-	end, err := flattenObject(line, i, make([]byte, 0, 64), 0, set)
+	named := func(key []byte, value string) {
+		if len(key) > 0 { // a member without a name has no label
+			set(key, value)
+		}
+	}
+	end, err := flattenObject(line, i, make([]byte, 0, 64), 0, named)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,19 @@ func (e *BinaryOperation) String() string {
 	return b.String()
 }
 
-func (e *Literal) String() string { return formatFloat(e.Value) }
+// String writes what is no finite number as an operation with that result: the
+// language has no word for it.
+func (e *Literal) String() string {
+	switch {
+	case math.IsNaN(e.Value):
+		return "(0 / 0)"
+	case math.IsInf(e.Value, 1):
+		return "(1 / 0)"
+	case math.IsInf(e.Value, -1):
+		return "(-1 / 0)"
+	}
+	return formatFloat(e.Value)
+}
 
 func (e *Vector) String() string { return "vector(" + formatFloat(e.Value) + ")" }
 
