@@ -51,6 +51,7 @@ plugin-host: $(PLUGIN_MODULES)
 plugin-test: plugin-host ## the plugin's tests, against a real Belfry and in a browser
 	cd $(PLUGIN) && $(GO) vet ./... && $(GO) test ./...
 	cd $(PLUGIN) && $(NPM) run --silent lint && $(NPM) test --silent
+	cd $(PLUGIN) && ./browser/run
 
 race: ## the Go tests under the race detector
 	$(GO) test -race -short ./...

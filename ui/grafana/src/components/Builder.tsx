@@ -1,5 +1,5 @@
 import type { TimeRange } from '@grafana/data';
-import { Button, Combobox, type ComboboxOption, IconButton, InlineField, InlineFieldRow, Input } from '@grafana/ui';
+import { Button, type ComboboxOption, IconButton, InlineField, InlineFieldRow, Input } from '@grafana/ui';
 import React from 'react';
 
 import type { BelfryDatasource } from '../datasource';
@@ -8,6 +8,7 @@ import {
 } from '../lang/builder';
 import { quote } from '../lang/tokens';
 import type { Item, Signal } from '../types';
+import { Pick } from './Pick';
 
 interface Props {
   datasource: BelfryDatasource;
@@ -49,26 +50,26 @@ function Conditions(props: Props & { title: string; list: Condition[]; operators
       <div style={{ display: 'flex', flexWrap: 'wrap', gap: 8 }}>
         {list.map((c, i) => (
           <div key={i} style={{ display: 'flex' }} data-testid="belfry-condition">
-            <Combobox
-              aria-label={`${props.title}: name`}
+            <Pick
+              label={`${props.title}: name`}
               width={24}
               placeholder="name"
-              createCustomValue
+              custom
               value={c.name || null}
               options={searching((search) => datasource.listNames({ signal, search, range, limit: shown, match: narrowing(signal, model, i) }))}
-              onChange={({ value }) => set(i, { name: value })}
+              onChange={(value) => set(i, { name: value })}
             />
-            <Combobox aria-label={`${props.title}: operator`} width={9} value={c.operator} options={options(operators)} onChange={({ value }) => set(i, { operator: value })} />
-            <Combobox
-              aria-label={`${props.title}: value`}
+            <Pick label={`${props.title}: operator`} width={9} value={c.operator} options={options(operators)} onChange={(value) => set(i, { operator: value })} />
+            <Pick
+              label={`${props.title}: value`}
               width={26}
               placeholder="value"
-              createCustomValue
+              custom
               value={c.value || null}
               options={searching((search) =>
                 c.name ? datasource.listValues({ signal, name: c.name, search, range, limit: shown, match: narrowing(signal, model, props.fields ? -1 : i) }) : Promise.resolve([])
               )}
-              onChange={({ value }) => set(i, { value })}
+              onChange={(value) => set(i, { value })}
             />
             <IconButton name="times" aria-label="remove" tooltip="Remove" onClick={() => onList(list.filter((_, j) => i !== j))} />
           </div>
@@ -88,7 +89,7 @@ function Lines({ model, onChange }: Props) {
         <div style={{ display: 'flex', flexWrap: 'wrap', gap: 8 }}>
           {model.lines.map((l, i) => (
             <div key={i} style={{ display: 'flex' }}>
-              <Combobox aria-label="Line: operator" width={9} value={l.operator} options={options(lineOperators)} onChange={({ value }) => set(i, { operator: value })} />
+              <Pick label="Line: operator" width={9} value={l.operator} options={options(lineOperators)} onChange={(value) => set(i, { operator: value })} />
               <Input aria-label="Line: text" width={30} defaultValue={l.value} onBlur={(e) => set(i, { value: e.currentTarget.value })} />
               <IconButton name="times" aria-label="remove" tooltip="Remove" onClick={() => onChange({ ...model, lines: model.lines.filter((_, j) => i !== j) })} />
             </div>
@@ -112,7 +113,7 @@ function Functions(props: Props) {
   return (
     <InlineFieldRow>
       <InlineField label="Function" labelWidth={14}>
-        <Combobox aria-label="Function" width={24} value={model.fn} options={names} onChange={({ value }) => set({ fn: value, range: '' })} />
+        <Pick label="Function" width={24} value={model.fn} options={names} onChange={(value) => set({ fn: value, range: '' })} />
       </InlineField>
       {signal !== 'traces' && model.fn && (
         <InlineField label="Range">
@@ -121,7 +122,7 @@ function Functions(props: Props) {
       )}
       {signal !== 'traces' && (signal === 'metrics' || model.fn) && (
         <InlineField label="Aggregate">
-          <Combobox aria-label="Aggregate" width={14} value={model.aggregate} options={[none, ...options(aggregations)]} onChange={({ value }) => set({ aggregate: value })} />
+          <Pick label="Aggregate" width={14} value={model.aggregate} options={[none, ...options(aggregations)]} onChange={(value) => set({ aggregate: value })} />
         </InlineField>
       )}
       {(signal === 'traces' ? model.fn : model.aggregate) && groups}
@@ -142,14 +143,14 @@ export function Builder(props: Props) {
       {signal === 'metrics' && (
         <InlineFieldRow>
           <InlineField label="Metric" labelWidth={14} grow>
-            <Combobox
-              aria-label="Metric"
+            <Pick
+              label="Metric"
               width={60}
               placeholder="name of a metric"
-              createCustomValue
+              custom
               value={model.metric || null}
               options={searching((search) => datasource.listMetrics({ search, range, limit: shown }))}
-              onChange={({ value }) => onChange({ ...model, metric: value })}
+              onChange={(value) => onChange({ ...model, metric: value })}
             />
           </InlineField>
         </InlineFieldRow>
@@ -168,7 +169,7 @@ export function Builder(props: Props) {
           <Lines {...props} />
           <InlineFieldRow>
             <InlineField label="Read fields" labelWidth={14}>
-              <Combobox aria-label="Read fields" width={16} value={model.parser} options={[none, ...options(['json', 'logfmt'])]} onChange={({ value }) => onChange({ ...model, parser: value })} />
+              <Pick label="Read fields" width={16} value={model.parser} options={[none, ...options(['json', 'logfmt'])]} onChange={(value) => onChange({ ...model, parser: value })} />
             </InlineField>
           </InlineFieldRow>
           <InlineFieldRow>

@@ -98,7 +98,7 @@ export function CodeEditor(props: Props) {
   useEffect(() => handle.current?.update(look()), [props.signal, theme, hint, label]);
 
   return (
-    <div style={{ flex: '1 1 400px', minWidth: 0 }}>
+    <div style={{ width: '100%', minWidth: 0 }}>
       <div ref={host} />
       {plain && (
         <textarea

@@ -1,9 +1,10 @@
 import type { DataSourcePluginOptionsEditorProps } from '@grafana/data';
-import { Button, Combobox, DataSourceHttpSettings, IconButton, InlineField, InlineFieldRow, InlineSwitch } from '@grafana/ui';
+import { Button, DataSourceHttpSettings, IconButton, InlineField, InlineFieldRow, InlineSwitch } from '@grafana/ui';
 import React from 'react';
 
 import { defaults, withDefaults } from '../settings';
 import type { BelfryOptions, DerivedField, Signal, Target } from '../types';
+import { Pick } from './Pick';
 import { Text } from './OwnQuery';
 
 type Props = DataSourcePluginOptionsEditorProps<BelfryOptions>;
@@ -48,7 +49,7 @@ function Links({ options, set }: PartProps) {
       <h3>Links</h3>
       <p>Lines, traces, series and incidents are linked with each other through this data source. Name others here only if you keep those signals elsewhere as well.</p>
       <InlineFieldRow>
-        <Text label="Belfry&rsquo;s address" width={40} value={options.externalUrl} placeholder="as people reach it in a browser" tooltip="For links to incidents" onChange={(externalUrl) => set({ externalUrl })} />
+        <Text label="Web address" width={40} value={options.externalUrl} placeholder="as people reach it in a browser" tooltip="For links to incidents" onChange={(externalUrl) => set({ externalUrl })} />
         <Text label="Time around" value={options.timeShift} placeholder={defaults.timeShift} tooltip="How much links from a span look before and after its trace" onChange={(timeShift) => set({ timeShift })} />
       </InlineFieldRow>
       {signals.map((signal) => (
@@ -72,12 +73,12 @@ function DerivedFields({ options, set }: PartProps) {
         <InlineFieldRow key={i}>
           <Text label="Name" value={d.name} width={16} onChange={(name) => change(i, { name })} />
           <InlineField label="From">
-            <Combobox
-              aria-label="From"
+            <Pick
+              label="From"
               width={14}
               value={d.matcherType ?? 'regex'}
               options={[{ value: 'label', label: 'Label' }, { value: 'regex', label: 'Line' }]}
-              onChange={({ value }) => change(i, { matcherType: value as DerivedField['matcherType'] })}
+              onChange={(value) => change(i, { matcherType: value as DerivedField['matcherType'] })}
             />
           </InlineField>
           <Text label="Matcher" value={d.matcher} placeholder="order=(\w+)" onChange={(matcher) => change(i, { matcher })} />

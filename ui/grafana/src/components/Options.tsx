@@ -1,10 +1,11 @@
 import { CoreApp } from '@grafana/data';
-import { Combobox, InlineField, InlineFieldRow, InlineSwitch } from '@grafana/ui';
+import { InlineField, InlineFieldRow, InlineSwitch } from '@grafana/ui';
 import React from 'react';
 
 import { asksForLines, asksForNumbers, typeOf } from '../query';
 import type { FilledOptions } from '../settings';
 import type { BelfryQuery } from '../types';
+import { Pick } from './Pick';
 import { Text } from './OwnQuery';
 
 interface Props {
@@ -30,12 +31,12 @@ export function Options({ query, app, options, onChange }: Props) {
     return (
       <InlineFieldRow>
         <InlineField label="Type">
-          <Combobox aria-label="Type" width={14} value={query.mode ?? 'range'} options={modes} onChange={({ value }) => set({ mode: value })} />
+          <Pick label="Type" width={14} value={query.mode ?? 'range'} options={modes} onChange={(value) => set({ mode: value })} />
         </InlineField>
         {!alerting && (
           <>
             <InlineField label="Format">
-              <Combobox aria-label="Format" width={16} value={query.format ?? 'time_series'} options={formats} onChange={({ value }) => set({ format: value })} />
+              <Pick label="Format" width={16} value={query.format ?? 'time_series'} options={formats} onChange={(value) => set({ format: value })} />
             </InlineField>
             <Text label="Legend" value={legends(query.legendFormat)} placeholder="{{label}}, or auto" onChange={(v) => set({ legendFormat: v === 'auto' ? '__auto' : v })} />
             {type !== 'logs' && (
@@ -54,12 +55,12 @@ export function Options({ query, app, options, onChange }: Props) {
       <InlineFieldRow>
         <Text label="Line limit" width={12} value={query.maxLines?.toString()} placeholder={String(options.maxLines)} onChange={(v) => set({ maxLines: number(v) })} />
         <InlineField label="Order">
-          <Combobox
-            aria-label="Order"
+          <Pick
+            label="Order"
             width={18}
             value={query.direction ?? 'backward'}
             options={[option('backward', 'Newest first'), option('forward', 'Oldest first')]}
-            onChange={({ value }) => set({ direction: value })}
+            onChange={(value) => set({ direction: value })}
           />
         </InlineField>
       </InlineFieldRow>
@@ -71,7 +72,7 @@ export function Options({ query, app, options, onChange }: Props) {
         <Text label="Limit" width={12} value={query.limit?.toString()} placeholder={String(options.traceLimit)} onChange={(v) => set({ limit: number(v) })} />
         <Text label="Spans a trace" width={12} value={query.spansPerTrace?.toString()} placeholder="3" onChange={(v) => set({ spansPerTrace: number(v) })} />
         <InlineField label="Table of">
-          <Combobox aria-label="Table of" width={14} value={query.table ?? 'traces'} options={[option('traces', 'Traces'), option('spans', 'Spans')]} onChange={({ value }) => set({ table: value })} />
+          <Pick label="Table of" width={14} value={query.table ?? 'traces'} options={[option('traces', 'Traces'), option('spans', 'Spans')]} onChange={(value) => set({ table: value })} />
         </InlineField>
       </InlineFieldRow>
     );

@@ -1,8 +1,9 @@
-import { Combobox, type ComboboxOption, InlineField, InlineFieldRow, Input } from '@grafana/ui';
+import { type ComboboxOption, InlineField, InlineFieldRow, Input } from '@grafana/ui';
 import React from 'react';
 
 import type { BelfryDatasource } from '../datasource';
 import type { BelfryQuery, Objective, QueryType } from '../types';
+import { Pick } from './Pick';
 
 interface Props {
   datasource: BelfryDatasource;
@@ -16,7 +17,7 @@ const choices = (...values: string[]): Array<ComboboxOption<string>> => values.m
 function Choice({ label, value, options, onChange }: { label: string; value: string; options: Array<ComboboxOption<string>>; onChange(value: string): void }) {
   return (
     <InlineField label={label} labelWidth={14}>
-      <Combobox aria-label={label} width={20} value={value} options={options} onChange={(o) => onChange(o.value)} />
+      <Pick label={label} width={20} value={value} options={options} onChange={onChange} />
     </InlineField>
   );
 }

@@ -1,9 +1,10 @@
 import type { QueryEditorProps } from '@grafana/data';
-import { Combobox, InlineField, InlineFieldRow } from '@grafana/ui';
+import { InlineField, InlineFieldRow } from '@grafana/ui';
 import React from 'react';
 
 import type { BelfryDatasource } from '../datasource';
 import type { BelfryOptions, BelfryQuery, Signal, VariableQuery } from '../types';
+import { Pick } from './Pick';
 import { Text } from './OwnQuery';
 
 type Props = QueryEditorProps<BelfryDatasource, BelfryQuery, BelfryOptions, VariableQuery>;
@@ -20,34 +21,34 @@ export function VariableEditor({ query: given, datasource, range, onChange }: Pr
   return (
     <InlineFieldRow data-testid="belfry-variable-editor">
       <InlineField label="List" labelWidth={14}>
-        <Combobox
-          aria-label="List"
+        <Pick
+          label="List"
           width={20}
           value={kind}
           options={[option('values', 'Values'), option('names', 'Names'), option('metrics', 'Metrics'), option('schedules', 'Schedules')]}
-          onChange={({ value }) => set({ kind: value })}
+          onChange={(value) => set({ kind: value })}
         />
       </InlineField>
       {labelled && (
         <InlineField label="Signal" labelWidth={14}>
-          <Combobox<Signal>
-            aria-label="Signal"
+          <Pick<Signal>
+            label="Signal"
             width={16}
             value={signal}
             options={[option('metrics', 'Metrics'), option('logs', 'Logs'), option('traces', 'Traces')]}
-            onChange={({ value }) => set({ signal: value })}
+            onChange={(value) => set({ signal: value })}
           />
         </InlineField>
       )}
       {kind === 'values' && (
         <InlineField label="Name" labelWidth={14} tooltip="Of the label, field or attribute">
-          <Combobox
-            aria-label="Name"
+          <Pick
+            label="Name"
             width={30}
-            createCustomValue
+            custom
             value={query.name ?? null}
             options={async (search) => (await datasource.listNames({ signal, search, range, limit: 500 }).catch(() => [])).map(({ text, kind }) => ({ value: text, label: text, description: kind }))}
-            onChange={({ value }) => set({ name: value })}
+            onChange={(value) => set({ name: value })}
           />
         </InlineField>
       )}

@@ -159,8 +159,10 @@ export function mount(parent: HTMLElement, options: Options): Handle {
             if (!verdict || verdict.valid || text !== view.state.doc.toString()) {
               return [];
             }
-            const to = Math.min(text.length, Math.max(verdict.to, verdict.from + 1));
-            return [{ from: Math.min(verdict.from, to), to, severity: 'error' as const, message: verdict.message ?? 'cannot be read' }];
+            // What is missing at the end is marked on the last character.
+            const from = Math.max(0, Math.min(verdict.from, text.trimEnd().length - 1));
+            const to = Math.min(text.length, Math.max(verdict.to, from + 1));
+            return [{ from, to, severity: 'error' as const, message: verdict.message ?? 'cannot be read' }];
           },
           { delay: checkRest }
         ),
