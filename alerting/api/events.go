@@ -162,6 +162,7 @@ func (e *pdEvent) signal(tenantID, key, policy string, now time.Time) escalation
 	}
 	return escalation.Signal{
 		Tenant: tenantID, Source: incident.SourceEvents, Key: key, Policy: policy, Firing: true, Time: now,
+		Rule:     strings.Join(strings.Fields(p.Summary), " "),
 		GroupKey: incident.Clip(e.DedupKey, maxSummary), Title: strings.Join(strings.Fields(p.Summary), " "), Severity: p.Severity,
 		GroupLabels: map[string]string{"dedup_key": incident.Clip(e.DedupKey, maxSummary)}, Labels: labels, Annotations: annotations,
 		Alerts: []incident.Alert{{Fingerprint: key[:16], Status: incident.AlertFiring, Labels: labels, Annotations: annotations,

@@ -129,11 +129,17 @@ func (a *API) listSchedules(*http.Request) (any, error) {
 		Name     string  `json:"name"`
 		TimeZone string  `json:"time_zone"`
 		Layers   []layer `json:"layers"`
+		// HandoverNotice is how long before a shift people are told, empty where not.
+		HandoverNotice string `json:"handover_notice,omitempty"`
+		Calendars      int    `json:"calendars,omitempty"` // feeds that are followed
 	}
 	d := a.engine.Directory()
 	out := []schedule{}
 	for _, s := range d.Schedules() {
-		v := schedule{s.ID, s.Name, s.Location.String(), []layer{}}
+		v := schedule{ID: s.ID, Name: s.Name, TimeZone: s.Location.String(), Layers: []layer{}, Calendars: len(s.Calendars)}
+		if s.HandoverNotice > 0 {
+			v.HandoverNotice = s.HandoverNotice.String()
+		}
 		for _, l := range s.Layers {
 			lv := layer{Name: l.Name, ShiftLength: l.Length.String()}
 			for _, p := range l.Participants {
@@ -238,10 +244,11 @@ type override struct {
 	Reason    string     `json:"reason,omitempty"`
 	CreatedBy string     `json:"created_by,omitempty"`
 	CreatedAt time.Time  `json:"created_at,omitzero"`
+	Calendar  string     `json:"calendar,omitempty"` // that it was imported from
 }
 
 func overrideOf(d *oncall.Directory, o oncall.Override) override {
-	return override{o.ID, ref(d, o.Person), ref(d, o.Replaces), o.Start, o.End, o.Reason, o.CreatedBy, o.CreatedAt}
+	return override{o.ID, ref(d, o.Person), ref(d, o.Replaces), o.Start, o.End, o.Reason, o.CreatedBy, o.CreatedAt, o.Calendar}
 }
 
 func (a *API) listOverrides(r *http.Request) (any, error) {
@@ -293,7 +300,10 @@ func (a *API) listPolicies(*http.Request) (any, error) {
 		People     []string `json:"people,omitempty"`
 		Teams      []string `json:"teams,omitempty"`
 		Channels   []string `json:"channels,omitempty"`
+		Webhooks   []string `json:"webhooks,omitempty"`
+		RoundRobin bool     `json:"round_robin,omitempty"`
 		Severities []string `json:"severities,omitempty"`
+		Hours      string   `json:"hours,omitempty"` // in words
 		Wait       string   `json:"wait"`
 	}
 	type policy struct {
@@ -310,7 +320,11 @@ func (a *API) listPolicies(*http.Request) (any, error) {
 			v.AckTimeout = p.AckTimeout.String()
 		}
 		for _, s := range p.Steps {
-			v.Steps = append(v.Steps, step{s.Schedules, s.People, s.Teams, s.Channels, s.Severities, s.Wait.String()})
+			one := step{s.Schedules, s.People, s.Teams, s.Channels, s.Webhooks, s.RoundRobin, s.Severities, s.Hours.String(), s.Wait.String()}
+			if one.Hours == "always" {
+				one.Hours = ""
+			}
+			v.Steps = append(v.Steps, one)
 		}
 		out = append(out, v)
 	}

@@ -94,10 +94,11 @@ type Engine struct {
 	key   []byte // signs links
 	inbox notify.SQLInbox
 
-	finding singleflight.Group // evidence, by incident
-	setup   atomic.Pointer[setup]
-	wakeup  chan struct{}
-	metrics *metrics
+	rosterAt atomic.Int64       // when to look at the schedules, in Unix milliseconds
+	finding  singleflight.Group // evidence, by incident
+	setup    atomic.Pointer[setup]
+	wakeup   chan struct{}
+	metrics  *metrics
 }
 
 // setup is everything compiled from Settings.
@@ -112,6 +113,7 @@ type setup struct {
 	notifier   *notify.Notifier
 	collector  *evidence.Collector
 	mappings   map[string]*Mapping
+	watched    bool // hand-overs or gaps are told
 }
 
 // New returns an engine. Until Run is called it takes notifications but sends
@@ -161,7 +163,7 @@ func (e *Engine) Apply(s Settings) error {
 	if old := e.setup.Swap(next); old != nil {
 		old.notifier.Close()
 	}
-	e.wake()
+	e.rosterChanged()
 	return nil
 }
 
@@ -172,7 +174,8 @@ func (e *Engine) compile(s Settings) (*setup, error) {
 		return nil, err
 	}
 	out := &setup{settings: s, directory: directory, policies: map[string]*Policy{}, receivers: map[string]*Policy{},
-		routing: map[string]*Policy{}, heartbeats: map[string]Heartbeat{}, mappings: map[string]*Mapping{}}
+		routing: map[string]*Policy{}, heartbeats: map[string]Heartbeat{}, mappings: map[string]*Mapping{},
+		watched: watches(s)}
 	if out.notifier, err = notify.New(s.Notify, notify.Options{Inbox: e.inbox}); err != nil {
 		return nil, err
 	}

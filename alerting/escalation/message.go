@@ -183,3 +183,10 @@ func (e *Engine) Chart(ctx context.Context, token string) ([]byte, error) {
 	}
 	return picture, nil
 }
+
+// IncidentLink returns the link to an incident's page, "" without an external URL.
+func (e *Engine) IncidentLink(id string) string { return e.links.Load().Incident(id) }
+
+// ChartLink returns the link to the picture of an incident's evidence, "" without an
+// external URL.
+func (e *Engine) ChartLink(id string) string { return e.links.Load().Chart(id) }

@@ -10,6 +10,7 @@ import (
 
 	"belfry/alerting/incident"
 	"belfry/internal/state"
+	"belfry/internal/tenant"
 )
 
 type metrics struct {
@@ -25,6 +26,7 @@ type metrics struct {
 	openDesc     *prometheus.Desc
 	depthDesc    *prometheus.Desc
 	lagDesc      *prometheus.Desc
+	gapDesc      *prometheus.Desc
 	engine       *Engine
 	scrapeBudget time.Duration
 }
@@ -58,6 +60,8 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 			"Messages decided on and not yet delivered, those for later included.", nil, nil),
 		lagDesc: prometheus.NewDesc("belfry_escalation_lag_seconds",
 			"How long the step or message that is longest overdue has been waiting.", nil, nil),
+		gapDesc: prometheus.NewDesc("belfry_oncall_gap_seconds",
+			"How long nobody will be on call in the next seven days, by schedule.", []string{"schedule"}, nil),
 	}
 	if reg == nil {
 		return m, nil
@@ -75,6 +79,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.openDesc
 	ch <- m.depthDesc
 	ch <- m.lagDesc
+	ch <- m.gapDesc
 }
 
 // Collect implements prometheus.Collector by asking the database, so that every
@@ -108,6 +113,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		lag = max(0, now.Sub(state.Time(oldest.Int64)).Seconds())
 	}
 	ch <- prometheus.MustNewConstMetric(m.lagDesc, prometheus.GaugeValue, lag)
+	for _, s := range m.engine.Directory().Schedules() {
+		overrides, err := m.engine.Overrides(ctx, tenant.Default, s.ID, now, now.Add(defaultWithin))
+		if err != nil {
+			return
+		}
+		var gap time.Duration
+		for _, g := range s.Gaps(now, now.Add(defaultWithin), overrides) {
+			gap += g.End.Sub(g.Start)
+		}
+		ch <- prometheus.MustNewConstMetric(m.gapDesc, prometheus.GaugeValue, gap.Seconds(), s.ID)
+	}
 }
 
 func (m *metrics) delivered(method, kind, result string, latency time.Duration) {

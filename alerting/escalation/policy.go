@@ -21,6 +21,8 @@ type Config struct {
 	Repeat     int            `yaml:"repeat"`
 	Policies   []PolicyConfig `yaml:"policies"`
 	Heartbeats []Heartbeat    `yaml:"heartbeats"`
+	// Coverage are the schedules whose gaps are incidents.
+	Coverage []Coverage `yaml:"coverage"`
 	// Mappings say how the JSON of programs is read that page.
 	Mappings []MappingConfig `yaml:"mappings"`
 }
@@ -99,6 +101,20 @@ func (c *Config) Validate() error {
 				add("%s.routing_keys[%d]: is bound to policy %q already", at, j, other)
 			}
 			keys[k.Reveal()] = p.Name
+		}
+	}
+	covered := map[string]bool{}
+	for i, cov := range c.Coverage {
+		at := fmt.Sprintf("coverage[%d]", i)
+		if covered[cov.Schedule] {
+			add("%s.schedule: %q is there twice", at, cov.Schedule)
+		}
+		covered[cov.Schedule] = true
+		if !names[cov.Policy] {
+			add("%s.policy: unknown policy %q", at, cov.Policy)
+		}
+		if cov.Within < 0 || cov.Within > model.Duration(maxWithin) {
+			add("%s.within: must be between 0 and %s", at, model.Duration(maxWithin))
 		}
 	}
 	mapped := map[string]bool{}
@@ -232,6 +248,11 @@ func Check(people oncall.Config, c Config, n notify.Config, receivers []string) 
 			if receivers != nil && !slices.Contains(receivers, r) {
 				errs = append(errs, fmt.Errorf("escalation.policies[%d].receivers[%d]: there is no receiver %q in the Alertmanager configuration", i, j, r))
 			}
+		}
+	}
+	for i, cov := range c.Coverage {
+		if !known["schedules"][cov.Schedule] {
+			errs = append(errs, fmt.Errorf("escalation.coverage[%d].schedule: %q is not defined", i, cov.Schedule))
 		}
 	}
 	errs = append(errs, notify.CheckMethods(people, n)...)

@@ -79,12 +79,12 @@ func turn(ctx context.Context, tx *state.Tx, i *incident.Incident, step int) (in
 }
 
 func overridesBetween(ctx context.Context, tx *state.Tx, tenant, schedule string, from, to time.Time) ([]oncall.Override, error) {
-	rows, err := tx.Query(ctx, `SELECT id, schedule, person, replaces, starts_at, ends_at, reason, created_by, created_at
+	rows, err := tx.Query(ctx, `SELECT id, schedule, person, replaces, starts_at, ends_at, reason, created_by, created_at, source
 		FROM oncall_overrides WHERE tenant = ? AND schedule = ? AND ends_at > ? AND starts_at < ? ORDER BY starts_at, id LIMIT 10000`,
 		tenant, schedule, state.Millis(from), state.Millis(to))
 	return state.Collect(rows, err, func(r *sql.Rows) (o oncall.Override, err error) {
 		var start, end, created int64
-		err = r.Scan(&o.ID, &o.Schedule, &o.Person, &o.Replaces, &start, &end, &o.Reason, &o.CreatedBy, &created)
+		err = r.Scan(&o.ID, &o.Schedule, &o.Person, &o.Replaces, &start, &end, &o.Reason, &o.CreatedBy, &created, &o.Calendar)
 		o.Start, o.End, o.CreatedAt = state.Time(start), state.Time(end), state.Time(created)
 		return o, err
 	})
@@ -105,6 +105,20 @@ const maxOverride = 366 * 24 * time.Hour
 
 // AddOverride stores an override and returns it with its ID.
 func (e *Engine) AddOverride(ctx context.Context, tenant string, o oncall.Override) (oncall.Override, error) {
+	o, err := e.checkOverride(o)
+	if err != nil {
+		return o, err
+	}
+	err = e.db.Update(ctx, func(tx *state.Tx) error { return insertOverride(ctx, tx, tenant, o) })
+	if err == nil {
+		e.rosterChanged()
+	}
+	return o, err
+}
+
+// checkOverride returns an override with an ID and whole milliseconds, or what is
+// wrong with it.
+func (e *Engine) checkOverride(o oncall.Override) (oncall.Override, error) {
 	d := e.Directory()
 	if _, ok := d.Schedule(o.Schedule); !ok {
 		return o, fault.NotFoundf("there is no schedule %q", o.Schedule)
@@ -119,18 +133,20 @@ func (e *Engine) AddOverride(ctx context.Context, tenant string, o oncall.Overri
 		return o, fault.Invalidf("an override must end after it starts, within %d days", int(maxOverride.Hours()/24))
 	}
 	o.ID, o.CreatedAt = ulid.Make().String(), e.now()
-	err := e.db.Update(ctx, func(tx *state.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO oncall_overrides
-			(id, tenant, schedule, person, replaces, starts_at, ends_at, reason, created_by, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, o.ID, tenant, o.Schedule, o.Person, o.Replaces,
-			state.Millis(o.Start), state.Millis(o.End), o.Reason, o.CreatedBy, state.Millis(o.CreatedAt))
-		return err
-	})
-	return o, err
+	return o, nil
+}
+
+func insertOverride(ctx context.Context, tx *state.Tx, tenant string, o oncall.Override) error {
+	_, err := tx.Exec(ctx, `INSERT INTO oncall_overrides
+		(id, tenant, schedule, person, replaces, starts_at, ends_at, reason, created_by, created_at, source)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, o.ID, tenant, o.Schedule, o.Person, o.Replaces,
+		state.Millis(o.Start), state.Millis(o.End), o.Reason, o.CreatedBy, state.Millis(o.CreatedAt), o.Calendar)
+	return err
 }
 
 // RemoveOverride removes an override, or says NotFound.
 func (e *Engine) RemoveOverride(ctx context.Context, tenant, schedule, id string) error {
+	defer e.rosterChanged()
 	return e.db.Update(ctx, func(tx *state.Tx) error {
 		n, err := tx.Exec(ctx, `DELETE FROM oncall_overrides WHERE tenant = ? AND schedule = ? AND id = ?`, tenant, schedule, id)
 		if err == nil && n == 0 {

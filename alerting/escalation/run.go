@@ -105,6 +105,9 @@ func (e *Engine) decide(ctx context.Context) error {
 	if err := e.checkHeartbeats(ctx); err != nil {
 		return fmt.Errorf("heartbeats: %w", err)
 	}
+	if err := e.checkRoster(ctx); err != nil {
+		return err
+	}
 	for {
 		var due []incident.Ref
 		err := e.db.View(ctx, func(tx *state.Tx) (err error) {
@@ -169,6 +172,9 @@ func (e *Engine) nextDue(ctx context.Context, busy bool) (next time.Time, err er
 		}
 		return nil
 	})
+	if due := e.rosterDue(); err == nil && !due.IsZero() && (next.IsZero() || due.Before(next)) {
+		next = due
+	}
 	if err != nil && fault.KindOf(err) == fault.Internal {
 		err = fmt.Errorf("look for what is next: %w", err)
 	}

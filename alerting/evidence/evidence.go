@@ -236,3 +236,21 @@ func (s Series) LabelText() string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// Queries returns those that show the evidence again.
+func (e *Evidence) Queries() (out []incident.Query) {
+	languages := map[string]string{Metrics: "PromQL", Logs: "LogQL", Traces: "TraceQL"}
+	if e.Expr != "" {
+		out = append(out, incident.Query{What: "The rule", Language: languages[e.Signal], Text: e.Expr})
+	}
+	if e.Watched != "" && e.Watched != e.Expr {
+		out = append(out, incident.Query{What: "The chart", Language: languages[e.Signal], Text: e.Watched})
+	}
+	if len(e.Lines) > 0 {
+		out = append(out, incident.Query{What: "The log lines", Language: "LogQL", Text: e.LogQuery})
+	}
+	if e.TraceID != "" {
+		out = append(out, incident.Query{What: "The traces, such as " + e.TraceID, Language: "TraceQL", Text: e.TraceQuery})
+	}
+	return out
+}

@@ -86,6 +86,18 @@ type ScheduleConfig struct {
 	TimeZone  string           `yaml:"time_zone"` // IANA name; empty: UTC
 	Layers    []LayerConfig    `yaml:"layers"`
 	Overrides []OverrideConfig `yaml:"overrides"`
+	// Calendars are iCal feeds whose events are overrides: who is on call is named
+	// by the event.
+	Calendars []CalendarConfig `yaml:"calendars"`
+	// HandoverNotice is how long before a shift begins the two people are told; 0:
+	// they are not.
+	HandoverNotice model.Duration `yaml:"handover_notice"`
+}
+
+// CalendarConfig is an iCal feed to follow.
+type CalendarConfig struct {
+	URL     config.Secret  `yaml:"url"`
+	Refresh model.Duration `yaml:"refresh"` // 0: 1h
 }
 
 // The kinds of rotation.
@@ -194,6 +206,17 @@ func (p *Person) check(f faults) {
 		if r.After < 0 {
 			rf.at(".after").add("must not be negative")
 		}
+	}
+}
+
+// check reports what is wrong with a calendar.
+func (c CalendarConfig) check(f faults) {
+	u, err := url.Parse(c.URL.Reveal())
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		f.at(".url").add("an http or https URL is needed")
+	}
+	if c.Refresh < 0 {
+		f.at(".refresh").add("must not be negative")
 	}
 }
 

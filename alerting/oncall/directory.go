@@ -3,7 +3,10 @@ package oncall
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 )
 
 // Directory is a configuration that was found right: people, teams and schedules
@@ -73,6 +76,26 @@ func (d *Directory) Team(id string) (Team, bool) { t, ok := d.teams[id]; return 
 // Schedule returns a schedule by ID.
 func (d *Directory) Schedule(id string) (*Schedule, bool) { s, ok := d.schedules[id]; return s, ok }
 
+// Named returns who is meant by a text of a calendar: the person whose ID, name or
+// email address it is, or begins with before a word such as "on call".
+func (d *Directory) Named(text string) (id string, ok bool) {
+	text = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(strings.ToLower(text), "mailto:")))
+	head, _, _ := strings.Cut(text, " on call")
+	for _, wanted := range []string{text, strings.TrimSpace(head)} {
+		for _, p := range d.People() {
+			if wanted == strings.ToLower(p.ID) || wanted == strings.ToLower(p.Name) {
+				return p.ID, true
+			}
+			for _, m := range p.Methods {
+				if m.Type == MethodEmail && wanted == strings.ToLower(m.Address) {
+					return p.ID, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
 // People returns everybody, in the order of the configuration.
 func (d *Directory) People() []Person { return inOrder(d.config.People, d.people, personID) }
 
@@ -97,7 +120,7 @@ func inOrder[C, V any](configs []C, byID map[string]V, id func(C) string) []V {
 }
 
 func (d *Directory) compile(c ScheduleConfig, f faults) *Schedule {
-	s := &Schedule{ID: c.ID, Name: c.Name, Location: time.UTC}
+	s := &Schedule{ID: c.ID, Name: c.Name, Location: time.UTC, Calendars: c.Calendars, HandoverNotice: time.Duration(c.HandoverNotice)}
 	if s.Name == "" {
 		s.Name = s.ID
 	}
@@ -109,8 +132,14 @@ func (d *Directory) compile(c ScheduleConfig, f faults) *Schedule {
 			s.Location = loc
 		}
 	}
-	if len(c.Layers) == 0 {
+	if len(c.Layers) == 0 && len(c.Calendars) == 0 {
 		f.at(".layers").add("a schedule needs at least one layer")
+	}
+	for i, cal := range c.Calendars {
+		cal.check(f.at(".calendars[%d]", i))
+	}
+	if c.HandoverNotice < 0 || c.HandoverNotice > model.Duration(maxNotice) {
+		f.at(".handover_notice").add("must be between 0 and %s", maxNotice)
 	}
 	for i, l := range c.Layers {
 		s.Layers = append(s.Layers, d.compileLayer(l, f.at(".layers[%d]", i)))
@@ -132,6 +161,9 @@ func (d *Directory) compile(c ScheduleConfig, f faults) *Schedule {
 }
 
 const day = 24 * time.Hour
+
+// maxNotice bounds how long before a hand-over people are told.
+const maxNotice = 7 * day
 
 // defaultStart is the first day of a rotation that names none: a Monday, so that
 // weekly rotations turn over on Mondays.

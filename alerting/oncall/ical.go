@@ -1,7 +1,7 @@
 package oncall
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -9,32 +9,55 @@ import (
 	"unicode/utf8"
 )
 
-// WriteICal writes shifts as an iCalendar feed (RFC 5545), one event a shift.
-// name returns how a person is called; now is when the feed was made.
+// Feed is an iCalendar feed (RFC 5545) of shifts, one event a shift.
+type Feed struct {
+	b   bytes.Buffer
+	now time.Time
+}
+
+// NewFeed returns an empty feed. now is when it is made.
+func NewFeed(name, zone string, now time.Time) *Feed {
+	f := &Feed{now: now}
+	f.line("BEGIN:VCALENDAR")
+	f.line("VERSION:2.0")
+	f.line("PRODID:-//Belfry//On-call//EN")
+	f.line("CALSCALE:GREGORIAN")
+	f.line("X-WR-CALNAME:%s", escapeICal(name))
+	f.line("X-WR-TIMEZONE:%s", escapeICal(zone))
+	return f
+}
+
+func (f *Feed) line(format string, args ...any) { fold(&f.b, fmt.Sprintf(format, args...)) }
+
+// Add adds a shift of a schedule; person is how the one on call is named.
+func (f *Feed) Add(s *Schedule, sh Shift, person string) {
+	f.line("BEGIN:VEVENT")
+	f.line("UID:%s-%d@belfry", escapeICal(s.ID+"-"+sh.Person), sh.Start.Unix())
+	f.line("DTSTAMP:%s", icalTime(f.now))
+	f.line("DTSTART:%s", icalTime(sh.Start))
+	f.line("DTEND:%s", icalTime(sh.End))
+	f.line("SUMMARY:%s", escapeICal(person+" on call: "+s.Name))
+	f.line("TRANSP:TRANSPARENT")
+	f.line("END:VEVENT")
+}
+
+// Write writes the whole feed.
+func (f *Feed) Write(w io.Writer) error {
+	f.line("END:VCALENDAR")
+	_, err := f.b.WriteTo(w)
+	return err
+}
+
+// WriteICal writes the shifts of somebody as a feed. name returns how a person is
+// called; now is when the feed was made.
 func (s *Schedule) WriteICal(w io.Writer, shifts []Shift, name func(id string) string, now time.Time) error {
-	b := bufio.NewWriter(w)
-	line := func(format string, args ...any) { fold(b, fmt.Sprintf(format, args...)) }
-	line("BEGIN:VCALENDAR")
-	line("VERSION:2.0")
-	line("PRODID:-//Belfry//On-call//EN")
-	line("CALSCALE:GREGORIAN")
-	line("X-WR-CALNAME:%s", escapeICal(s.Name))
-	line("X-WR-TIMEZONE:%s", escapeICal(s.Location.String()))
+	f := NewFeed(s.Name, s.Location.String(), now)
 	for _, sh := range shifts {
-		if sh.Person == "" {
-			continue
+		if sh.Person != "" {
+			f.Add(s, sh, name(sh.Person))
 		}
-		line("BEGIN:VEVENT")
-		line("UID:%s-%d@belfry", escapeICal(s.ID+"-"+sh.Person), sh.Start.Unix())
-		line("DTSTAMP:%s", icalTime(now))
-		line("DTSTART:%s", icalTime(sh.Start))
-		line("DTEND:%s", icalTime(sh.End))
-		line("SUMMARY:%s", escapeICal(name(sh.Person)+" on call: "+s.Name))
-		line("TRANSP:TRANSPARENT")
-		line("END:VEVENT")
 	}
-	line("END:VCALENDAR")
-	return b.Flush()
+	return f.Write(w)
 }
 
 func icalTime(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
@@ -47,16 +70,16 @@ func escapeICal(text string) string { return icalEscape.Replace(text) }
 const maxICalLine = 75
 
 // fold writes a content line, folded between runes.
-func fold(b *bufio.Writer, text string) {
+func fold(b *bytes.Buffer, text string) {
 	length := 0
 	for _, r := range text {
 		if n := utf8.RuneLen(r); length+n > maxICalLine {
-			_, _ = b.WriteString("\r\n ")
+			b.WriteString("\r\n ")
 			length = 1 + n
 		} else {
 			length += n
 		}
-		_, _ = b.WriteRune(r)
+		b.WriteRune(r)
 	}
-	_, _ = b.WriteString("\r\n") // errors come back from Flush
+	b.WriteString("\r\n")
 }

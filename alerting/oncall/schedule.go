@@ -11,6 +11,9 @@ type Schedule struct {
 	Location  *time.Location
 	Layers    []Layer    // the last that has somebody wins
 	Overrides []Override // of the configuration; the first that applies wins
+	Calendars []CalendarConfig
+	// HandoverNotice is how long before a shift people are told; 0: not.
+	HandoverNotice time.Duration
 }
 
 // Layer is a rotation of people, perhaps only in certain windows of the week.
@@ -29,6 +32,18 @@ type window struct {
 	from, to time.Duration
 }
 
+// Participants returns everybody in the schedule's layers, each once.
+func (s *Schedule) Participants() (out []string) {
+	for _, l := range s.Layers {
+		for _, p := range l.Participants {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
 // Override puts a person in the place of who would be on call. With Replaces it
 // applies only while that person would be.
 type Override struct {
@@ -40,6 +55,7 @@ type Override struct {
 	Reason     string
 	CreatedBy  string
 	CreatedAt  time.Time
+	Calendar   string // that it was imported from; empty for one that a person made
 }
 
 func (o Override) covers(t time.Time) bool { return !t.Before(o.Start) && t.Before(o.End) }

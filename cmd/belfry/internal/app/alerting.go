@@ -76,6 +76,7 @@ func (a *App) openAlerting(ctx context.Context) (*alerting, error) {
 func (al *alerting) addTo(stack *lifecycle.Stack, failed func(error)) {
 	stack.AddRun("escalation", al.escalation.Run, failed)
 	stack.AddRun("heartbeat", al.escalation.RunHeartbeat, failed)
+	stack.AddRun("calendars", al.escalation.RunCalendars, failed)
 	stack.AddRun("chat", func(ctx context.Context) error { return inbound.Poll(ctx, al.escalation, al.logger) }, failed)
 	stack.Add(lifecycle.Component{Name: "mail", Start: al.mail.Start, Shutdown: al.mail.Shutdown})
 	stack.Add(lifecycle.Component{Name: "alertmanager", Start: al.router.Start, Shutdown: al.router.Shutdown})
