@@ -495,7 +495,9 @@ export const steps = [
       await waitText(page, ".timeline-note", `note ${stamp}`);
       await page.getByRole("button", { name: "Reassign" }).click();
       const people = page.locator("dialog select");
-      const person = await people.locator("option").last().innerText();
+      const options = await people.locator("option").allInnerTexts();
+      assert.ok(options.some((option) => option.startsWith("policy ")), "policies can be chosen too");
+      const person = options.filter((option) => !option.startsWith("policy ")).at(-1);
       await people.selectOption({ label: person });
       await page.locator("dialog").getByRole("button", { name: "Reassign", exact: true }).click();
       await waitText(page, ".incident-facts", `assigned to ${person}`);
@@ -514,6 +516,60 @@ export const steps = [
     },
   ],
   [
+    "incidents: one is opened by hand, changes severity, and is merged",
+    async ({ base, page, api, shot }) => {
+      for (const part of ["one", "two"]) {
+        await page.goto(`${base}/incidents`);
+        await page.getByRole("button", { name: "New incident" }).click();
+        await page.getByLabel("What is wrong").fill(`By hand ${part} ${stamp}`);
+        await page.getByRole("button", { name: "Page somebody" }).click();
+        await waitText(page, "h1", `By hand ${part} ${stamp}`);
+      }
+      await page.getByRole("button", { name: "Severity" }).click();
+      await page.locator("dialog select").selectOption("warning");
+      await page.getByRole("button", { name: "Change" }).click();
+      await waitText(page, ".incident-facts .tag", "warning");
+      await page.getByRole("button", { name: "Merge" }).click();
+      const into = page.locator("dialog select");
+      const other = (await api.incidents()).find((one) => one.title === `By hand one ${stamp}`);
+      await into.locator(`option[value="${other.id}"]`).waitFor({ state: "attached" });
+      await into.selectOption(other.id);
+      await page.locator("dialog").getByRole("button", { name: "Merge", exact: true }).click();
+      await page.getByRole("link", { name: "another incident" }).click();
+      await waitText(page, "h1", `By hand one ${stamp}`);
+      await waitText(page, ".timeline", `By hand two ${stamp} merged into this`);
+      await shot("incident-merged");
+      const markdown = await fetch(`${base}/api/belfry/v1/incidents/${other.id}/postmortem.md`);
+      assert.match(await markdown.text(), /^# Postmortem: #\d+ By hand one/);
+      await page.getByRole("button", { name: "Resolve" }).click();
+      await waitText(page, ".incident-facts .tag", "resolved");
+      await noErrors(page);
+    },
+  ],
+  [
+    "incidents: analytics, and from a rule to its incidents",
+    async ({ base, page, shot }) => {
+      await page.goto(`${base}/incidents`);
+      await page.getByRole("link", { name: "Analytics" }).click();
+      await waitText(page, "h1", "Analytics");
+      await page.locator(".analytics-tile b").first().waitFor();
+      await shot("analytics");
+      await page.locator("td a", { hasText: alertName }).first().click();
+      await waitText(page, ".incident-row", `#${seen.incident.number}`);
+      await noErrors(page);
+    },
+  ],
+  [
+    "alerts: a message's link proposes a silence",
+    async ({ base, page }) => {
+      await page.goto(`${base}/alerts?silence=${encodeURIComponent(`{alertname="${alertName}",severity="critical"}`)}`);
+      await page.locator("dialog textarea").waitFor();
+      assert.match(await page.locator("dialog textarea").inputValue(), new RegExp(`alertname="${alertName}"`));
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await noErrors(page);
+    },
+  ],
+  [
     "on-call: who is called now and the coming shifts",
     async ({ base, page, api, shot }) => {
       await page.goto(`${base}/oncall`);
@@ -528,6 +584,29 @@ export const steps = [
       assert.ok(names.includes(await text(page, ".person b")));
       await noErrors(page);
       await shot("oncall");
+    },
+  ],
+  [
+    "on-call: an override and a swap",
+    async ({ base, page, api }) => {
+      await page.goto(`${base}/oncall`);
+      if (((await api.get("/api/belfry/v1/people")).people ?? []).length < 2) return;
+      const tools = page.locator(".schedule-tools").first();
+      await tools.getByRole("button", { name: "Override" }).click();
+      await page.getByLabel("Why").fill(`away ${stamp}`);
+      await page.getByRole("button", { name: "Put on call" }).click();
+      const override = tools.locator('[data-testid="override"]', { hasText: `away ${stamp}` });
+      await override.waitFor();
+      await override.getByRole("button").click();
+      await override.waitFor({ state: "detached" });
+      await tools.getByRole("button", { name: "Ask for a swap" }).click();
+      await page.getByLabel("Why").fill(`swap ${stamp}`);
+      await page.getByRole("button", { name: "Ask", exact: true }).click();
+      const swap = tools.locator('[data-testid="swap"]', { hasText: `swap ${stamp}` });
+      await swap.waitFor();
+      await swap.getByRole("button", { name: "Withdraw" }).click();
+      await swap.waitFor({ state: "detached" });
+      await noErrors(page);
     },
   ],
   [

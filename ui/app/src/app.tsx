@@ -23,6 +23,7 @@ const pages: Record<PageName, ComponentType<{ id: string }>> = {
   alerts: lazy(() => import("./pages/alerts")),
   incidents: lazy(() => import("./pages/incidents")),
   incident: lazy(() => import("./pages/incident")),
+  analytics: lazy(() => import("./pages/analytics")),
   oncall: lazy(() => import("./pages/oncall")),
   inbox: lazy(() => import("./pages/inbox")),
   graph: GraphRedirect,

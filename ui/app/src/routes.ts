@@ -11,6 +11,7 @@ export const routes = [
   { path: "/traces/:id", page: "trace" },
   { path: "/alerts", page: "alerts" },
   { path: "/incidents", page: "incidents" },
+  { path: "/incidents/analytics", page: "analytics" },
   { path: "/incidents/:id", page: "incident" },
   { path: "/oncall", page: "oncall" },
   { path: "/inbox", page: "inbox" },

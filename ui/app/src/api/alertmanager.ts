@@ -132,3 +132,16 @@ export function parseMatcher(text: string): Matcher | null {
   }
   return { name, value, isRegex: operator.endsWith("~"), isEqual: operator.startsWith("=") };
 }
+
+/** The labels in matchers such as {a="1",b="2"}; those of other kinds are left out. */
+export function proposedLabels(text: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const [, name, value] of text.matchAll(/([A-Za-z_][\w.]*)=("(?:[^"\\]|\\.)*")/g)) {
+    try {
+      labels[name ?? ""] = String(JSON.parse(value ?? '""'));
+    } catch {
+      // Not a string as programs write it.
+    }
+  }
+  return labels;
+}

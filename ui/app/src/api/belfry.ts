@@ -34,6 +34,21 @@ export interface Incident {
   nextAt: number;
   step: number;
   round: number;
+  /** What incidents like this one are counted by. */
+  rule: string;
+  /** The incident that goes on in this one's place; "" for none. */
+  mergedInto: string;
+}
+
+/** What the stores knew when the first page was sent. */
+export interface Evidence {
+  expr: string;
+  threshold: string;
+  /** The alert's own series: epoch milliseconds and values. */
+  points: { t: number; v: number }[];
+  logQuery: string;
+  lines: { at: number; text: string }[];
+  traceId: string;
 }
 
 export interface IncidentAlert {
@@ -59,6 +74,9 @@ export interface IncidentDetail {
   incident: Incident;
   alerts: IncidentAlert[];
   timeline: TimelineEvent[];
+  /** Those that were merged into it. */
+  merged: Incident[];
+  evidence: Evidence | null;
 }
 
 export interface Page<T> {
@@ -137,6 +155,8 @@ export function decodeIncident(value: unknown): Incident {
     nextAt: asTime(fields.next_at),
     step: asNumber(fields.step) || 0,
     round: asNumber(fields.round) || 0,
+    rule: asString(fields.rule),
+    mergedInto: asString(fields.merged_into),
   };
 }
 
@@ -158,6 +178,26 @@ export function decodeIncidentDetail(answer: unknown): IncidentDetail {
       };
     }),
     timeline: decodeTimeline(body.timeline),
+    merged: asArray(body.merged).map(decodeIncident),
+    evidence: body.evidence ? decodeEvidence(body.evidence) : null,
+  };
+}
+
+function decodeEvidence(value: unknown): Evidence {
+  const found = asRecord(value);
+  return {
+    expr: asString(found.watched) || asString(found.expr),
+    threshold: asString(found.threshold),
+    points: asArray(asRecord(asArray(found.series)[0]).points).map((item) => {
+      const point = asRecord(item);
+      return { t: asNumber(point.t), v: asNumber(point.v) };
+    }),
+    logQuery: asString(found.log_query),
+    lines: asArray(found.lines).map((item) => {
+      const line = asRecord(item);
+      return { at: asTime(line.at), text: asString(line.text) };
+    }),
+    traceId: asString(found.trace_id),
   };
 }
 
@@ -178,6 +218,7 @@ function decodeTimeline(list: unknown): TimelineEvent[] {
 export interface IncidentFilter {
   statuses: IncidentStatus[];
   search: string;
+  rule?: string;
   cursor: string;
   limit: number;
 }
@@ -185,7 +226,7 @@ export interface IncidentFilter {
 export async function incidents(filter: IncidentFilter, signal?: AbortSignal): Promise<Page<Incident>> {
   const answer = asRecord(
     await request(`${base}/incidents`, {
-      params: { status: filter.statuses, q: filter.search, cursor: filter.cursor, limit: filter.limit },
+      params: { status: filter.statuses, q: filter.search, rule: filter.rule ?? "", cursor: filter.cursor, limit: filter.limit },
       signal,
     }),
   );
@@ -205,11 +246,23 @@ export async function incident(id: string, signal?: AbortSignal): Promise<Incide
   return detail;
 }
 
-export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "reassign" | "notes";
+export type IncidentAction = "acknowledge" | "unacknowledge" | "resolve" | "snooze" | "reassign" | "severity" | "merge" | "notes";
 
 /** Does something to an incident; body holds what the action needs beside its author. */
 export async function act(id: string, action: IncidentAction, body: Json): Promise<void> {
   await request(`${base}/incidents/${encodeURIComponent(id)}/${action}`, { method: "POST", body });
+}
+
+export async function createIncident(body: { by: string; title: string; summary: string; severity: string; policy: string }): Promise<Incident> {
+  return decodeIncident(await request(`${base}/incidents`, { method: "POST", body }));
+}
+
+/** Where the Markdown of a postmortem is served. */
+export const postmortemURL = (id: string) => `${base}/incidents/${encodeURIComponent(id)}/postmortem.md`;
+
+/** Names of the escalation policies. */
+export async function policies(signal?: AbortSignal): Promise<string[]> {
+  return asArray(asRecord(await request(`${base}/policies`, { signal })).policies).map((item) => asString(asRecord(item).name));
 }
 
 export async function people(signal?: AbortSignal): Promise<Person[]> {

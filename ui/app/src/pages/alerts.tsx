@@ -1,5 +1,5 @@
 import { useMemo, useState, type ReactNode } from "react";
-import { activeAlerts, expireSilence, formatMatcher, silences, type ActiveAlert, type Silence } from "../api/alertmanager";
+import { activeAlerts, expireSilence, formatMatcher, proposedLabels, silences, type ActiveAlert, type Silence } from "../api/alertmanager";
 import { rules, type Rule, type RuleGroup } from "../api/prometheus";
 import { Button, Card, Empty, ErrorBox, LabelTags, PageHead, Progress, Skeleton, Tabs, Tag, type Tone } from "../components/basics";
 import { Icon } from "../components/icons";
@@ -24,7 +24,9 @@ export default function AlertsPage() {
   const alerts = useQuery(timedKey(time, "am-alerts"), activeAlerts);
   const groups = useQuery(timedKey(time, "rules"), rules);
   const muted = useQuery(timedKey(time, "silences"), silences);
-  const [silencing, setSilencing] = useState<Labels | null>(null);
+  // Messages link here with the matchers of a silence to be made.
+  const proposed = useParam("silence");
+  const [silencing, setSilencing] = useState<Labels | null>(() => (proposed ? proposedLabels(proposed) : null));
 
   return (
     <div className="page">
@@ -50,12 +52,15 @@ export default function AlertsPage() {
         <SilenceForm
           labels={silencing}
           alerts={alerts.data ?? []}
-          onClose={() => setSilencing(null)}
+          onClose={() => {
+            setSilencing(null);
+            setParams({ silence: null }, { replace: true });
+          }}
           onDone={() => {
             setSilencing(null);
             muted.refetch();
             alerts.refetch();
-            setParams({ tab: "silences" });
+            setParams({ tab: "silences", silence: null });
           }}
         />
       )}

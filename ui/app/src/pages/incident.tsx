@@ -1,16 +1,18 @@
 import { useState, type FormEvent } from "react";
-import { act, incident as fetchIncident, type IncidentAction, type IncidentDetail, type Person } from "../api/belfry";
+import { act, incident as fetchIncident, incidents, policies, postmortemURL, type Evidence, type IncidentAction, type IncidentDetail, type Person } from "../api/belfry";
 import { ApiError } from "../api/http";
 import { rules } from "../api/prometheus";
 import { Button, Card, Dialog, Empty, ErrorBox, Field, LabelTags, Link, PageHead, Progress, Skeleton, Tag, type Tone } from "../components/basics";
 import { Icon } from "../components/icons";
+import { Select, severities } from "../components/NewIncident";
 import { severityTone, statusTone } from "../components/IncidentRow";
+import { Sparkline } from "../components/Sparkline";
 import { TargetLinks } from "../components/TargetLinks";
 import { useMe, usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
 import { timedKey, useTime } from "../hooks/useTime";
 import { fromGenerator, targetsFor } from "../lib/correlate";
-import { plural } from "../lib/format";
+import { formatNumber, plural } from "../lib/format";
 import { formatAgo, formatClock, formatDate, formatDateTime, formatDuration, parseDuration } from "../lib/time";
 import { sortAlerts, toneOf, whoWasTold, type Told } from "../lib/timeline";
 
@@ -38,7 +40,7 @@ export default function IncidentPage({ id }: { id: string }) {
   );
 }
 
-type Asking = "snooze" | "reassign" | "note" | null;
+type Asking = "snooze" | "reassign" | "severity" | "merge" | "note" | null;
 
 const nextText: Record<string, string> = {
   step: "The next step of the escalation",
@@ -135,9 +137,22 @@ function Detail({
             Reassign
           </Button>
         )}
+        {open && (
+          <Button disabled={busy} onClick={() => setAsking("severity")}>
+            Severity
+          </Button>
+        )}
+        {open && (
+          <Button disabled={busy} onClick={() => setAsking("merge")}>
+            Merge
+          </Button>
+        )}
         <Button icon="note" disabled={busy} onClick={() => setAsking("note")}>
           Note
         </Button>
+        <a className="button button-plain" href={postmortemURL(incident.id)} target="_blank" rel="noreferrer">
+          Postmortem
+        </a>
       </PageHead>
       <div className="incident-facts">
         <Tag tone={statusTone[incident.status] ?? "neutral"}>{snoozed ? "snoozed" : incident.status}</Tag>
@@ -159,6 +174,21 @@ function Detail({
         {incident.assignees.length > 0 && (
           <span>
             assigned to <b>{incident.assignees.map(nameOf).join(", ")}</b>
+          </span>
+        )}
+        {incident.mergedInto && (
+          <span>
+            merged into <Link to={`/incidents/${incident.mergedInto}`}>another incident</Link>
+          </span>
+        )}
+        {detail.merged.length > 0 && (
+          <span>
+            with{" "}
+            {detail.merged.map((one) => (
+              <Link key={one.id} to={`/incidents/${one.id}`}>
+                #{one.number}{" "}
+              </Link>
+            ))}
           </span>
         )}
         {incident.policy && (
@@ -201,6 +231,7 @@ function Detail({
               })}
             </ul>
           </Card>
+          {detail.evidence && <EvidenceCard found={detail.evidence} />}
           <Card title="Who was told" flush>
             {told.length === 0 ? <p className="pad muted small">Nobody yet.</p> : <ToldTable told={told} nameOf={nameOf} now={now} />}
           </Card>
@@ -208,8 +239,12 @@ function Detail({
       </div>
       {asking === "snooze" && <SnoozeDialog busy={busy} onClose={() => setAsking(null)} onDone={(until) => perform("snooze", { until: new Date(until).toISOString() })} />}
       {asking === "reassign" && (
-        <ReassignDialog busy={busy} people={list} onClose={() => setAsking(null)} onDone={(person) => perform("reassign", { people: [person] })} />
+        <ReassignDialog busy={busy} people={list} onClose={() => setAsking(null)} onDone={(body) => perform("reassign", body)} />
       )}
+      {asking === "severity" && (
+        <SeverityDialog busy={busy} now={incident.severity} onClose={() => setAsking(null)} onDone={(severity) => perform("severity", { severity })} />
+      )}
+      {asking === "merge" && <MergeDialog busy={busy} id={incident.id} onClose={() => setAsking(null)} onDone={(into) => perform("merge", { into })} />}
       {asking === "note" && <NoteDialog busy={busy} onClose={() => setAsking(null)} onDone={(text) => perform("notes", { text })} />}
     </div>
   );
@@ -305,12 +340,13 @@ function ReassignDialog({
   busy: boolean;
   people: Person[];
   onClose: () => void;
-  onDone: (person: string) => void;
+  onDone: (body: Record<string, unknown>) => void;
 }) {
   const [chosen, setChosen] = useState(people[0]?.id ?? "");
+  const known = useQuery("policies-once", policies);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    onDone(chosen);
+    onDone(chosen.startsWith("policy:") ? { policy: chosen.slice("policy:".length) } : { people: [chosen] });
   };
   return (
     <Dialog title="Reassign" onClose={onClose}>
@@ -323,6 +359,11 @@ function ReassignDialog({
                   {person.name}
                 </option>
               ))}
+              {known.data?.map((name) => (
+                <option key={name} value={`policy:${name}`}>
+                  policy {name}
+                </option>
+              ))}
             </select>
             <Icon name="down" size={12} />
           </span>
@@ -331,6 +372,83 @@ function ReassignDialog({
           <Button onClick={onClose}>Cancel</Button>
           <Button kind="primary" type="submit" disabled={!chosen || busy}>
             Reassign
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function EvidenceCard({ found }: { found: Evidence }) {
+  const last = found.points.at(-1);
+  return (
+    <Card title="At the first page">
+      {found.expr && (
+        <p>
+          <code className="expr">{found.expr}</code>
+        </p>
+      )}
+      {last && (
+        <p>
+          <b>{formatNumber(last.v)}</b> {found.threshold && <span className="muted">alerts when {found.threshold}</span>}
+          <Sparkline values={found.points.map((point) => point.v)} />
+        </p>
+      )}
+      {found.lines.length > 0 && <pre className="evidence-lines">{found.lines.map((line) => `${formatClock(line.at)} ${line.text}`).join("\n")}</pre>}
+      {found.traceId && <Link to={`/traces/${found.traceId}`}>A trace that shows it</Link>}
+    </Card>
+  );
+}
+
+function SeverityDialog({ busy, now, onClose, onDone }: { busy: boolean; now: string; onClose: () => void; onDone: (severity: string) => void }) {
+  const [chosen, setChosen] = useState(now);
+  const options = severities.includes(now) || !now ? severities : [now, ...severities];
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onDone(chosen);
+  };
+  return (
+    <Dialog title="Severity" onClose={onClose}>
+      <form className="form-grid" onSubmit={submit}>
+        <Field label="It is" hint="Steps and contact rules go by it from now on.">
+          <Select value={chosen} options={options} onChange={setChosen} />
+        </Field>
+        <div className="form-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={busy || chosen === now}>
+            Change
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function MergeDialog({ busy, id, onClose, onDone }: { busy: boolean; id: string; onClose: () => void; onDone: (into: string) => void }) {
+  const answer = useQuery("open-incidents", (signal) => incidents({ statuses: ["triggered", "acknowledged"], search: "", cursor: "", limit: 100 }, signal));
+  const others = (answer.data?.items ?? []).filter((one) => one.id !== id);
+  const [chosen, setChosen] = useState("");
+  const into = chosen || (others[0]?.id ?? "");
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onDone(into);
+  };
+  return (
+    <Dialog title="Merge" onClose={onClose}>
+      <form className="form-grid" onSubmit={submit}>
+        <Field label="Into" hint="That one goes on, and takes over the alerts of this one.">
+          <Select
+            value={into}
+            options={others.map((one) => one.id)}
+            onChange={setChosen}
+            names={(key) => others.filter((one) => one.id === key).map((one) => `#${one.number} ${one.title}`)[0] ?? key}
+          />
+        </Field>
+        {answer.data && others.length === 0 && <p className="muted small">There is no other open incident.</p>}
+        <div className="form-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={!into || busy}>
+            Merge
           </Button>
         </div>
       </form>

@@ -1,8 +1,9 @@
 import { useEffect, useState, type FormEvent } from "react";
 import { incidents, type Incident, type IncidentStatus } from "../api/belfry";
-import { Button, Card, Empty, ErrorBox, PageHead, Progress, Skeleton, Tabs } from "../components/basics";
+import { Button, Card, Empty, ErrorBox, Link, PageHead, Progress, Skeleton, Tabs, Tag } from "../components/basics";
 import { Icon } from "../components/icons";
 import { IncidentRow } from "../components/IncidentRow";
+import { NewIncident } from "../components/NewIncident";
 import { RefreshPicker } from "../components/TimePicker";
 import { usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
@@ -33,15 +34,17 @@ export default function IncidentsPage() {
   const time = useTime();
   const wanted = useParam("status", "open");
   const search = useParam("search");
+  const rule = useParam("rule");
+  const [opening, setOpening] = useState(false);
   const tab = (wanted in statusesOf ? wanted : "open") as Tab;
   const [draft, setDraft] = useState(search);
   useEffect(() => setDraft(search), [search]);
   const { nameOf } = usePeople();
 
-  const scope = JSON.stringify([tab, search]);
+  const scope = JSON.stringify([tab, search, rule]);
   const first = useQuery(
     timedKey(time, "incidents", scope),
-    (signal) => incidents({ statuses: statusesOf[tab], search, cursor: "", limit: pageSize }, signal),
+    (signal) => incidents({ statuses: statusesOf[tab], search, rule, cursor: "", limit: pageSize }, signal),
     scope,
   );
   const [more, setMore] = useState<{ base: unknown; items: Incident[]; next: string } | null>(null);
@@ -52,7 +55,7 @@ export default function IncidentsPage() {
 
   const loadMore = () => {
     const base = first.data;
-    incidents({ statuses: statusesOf[tab], search, cursor: next, limit: pageSize })
+    incidents({ statuses: statusesOf[tab], search, rule, cursor: next, limit: pageSize })
       .then((page) => setMore({ base, items: [...(extra?.items ?? []), ...page.items], next: page.next }))
       .catch((cause: unknown) => setError(cause instanceof Error ? cause : new Error(String(cause))));
   };
@@ -64,6 +67,12 @@ export default function IncidentsPage() {
   return (
     <div className="page">
       <PageHead title="Incidents" note="What needed somebody, and what became of it">
+        <Link to="/incidents/analytics" className="button button-plain">
+          Analytics
+        </Link>
+        <Button icon="plus" onClick={() => setOpening(true)}>
+          New incident
+        </Button>
         <RefreshPicker />
       </PageHead>
       <div className="tabs-row">
@@ -73,12 +82,18 @@ export default function IncidentsPage() {
           <input
             value={draft}
             onChange={(event) => setDraft(event.target.value)}
-            placeholder="Words in title or labels"
+            placeholder="Words in title, labels or notes"
             aria-label="Search incidents"
             data-search
           />
         </form>
       </div>
+      {rule && (
+        <div>
+          <Tag tone="accent">rule {rule}</Tag>{" "}
+          <Button small kind="ghost" icon="close" title="All rules" onClick={() => setParams({ rule: null })} />
+        </div>
+      )}
       <Card flush>
         <Progress active={first.loading} />
         {(first.error ?? error) && (
@@ -105,6 +120,7 @@ export default function IncidentsPage() {
           </div>
         )}
       </Card>
+      {opening && <NewIncident onClose={() => setOpening(false)} />}
     </div>
   );
 }

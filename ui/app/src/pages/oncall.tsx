@@ -1,6 +1,7 @@
 import { useMemo } from "react";
-import { onCallNow, shifts, type OnCallNow, type Shift } from "../api/belfry";
+import { onCallNow, shifts, type OnCallNow, type Person, type Shift } from "../api/belfry";
 import { Card, Dot, Empty, ErrorBox, PageHead, Progress, Skeleton, Tag } from "../components/basics";
+import { ScheduleTools } from "../components/ScheduleTools";
 import { RefreshPicker } from "../components/TimePicker";
 import { usePeople } from "../hooks/usePeople";
 import { useQuery } from "../hooks/useQuery";
@@ -70,7 +71,7 @@ export default function OnCallPage() {
         ))}
       </div>
       {answer.data?.map((one) => (
-        <ScheduleView key={one.schedule.id} entry={one} days={days} colors={colors} nameOf={nameOf} />
+        <ScheduleView key={one.schedule.id} entry={one} days={days} colors={colors} nameOf={nameOf} people={list} onChange={answer.refetch} />
       ))}
     </div>
   );
@@ -91,8 +92,12 @@ function ScheduleView({
   days,
   colors,
   nameOf,
+  people,
+  onChange,
 }: {
   entry: OnCallNow;
+  people: Person[];
+  onChange: () => void;
   days: number;
   colors: Map<string, string>;
   nameOf: (id: string) => string;
@@ -155,6 +160,16 @@ function ScheduleView({
             ))}
           </div>
           <ShiftTable list={list.slice(0, 12)} to={to} colors={colors} nameOf={nameOf} now={time.now} />
+          <ScheduleTools
+            schedule={entry.schedule.id}
+            people={people}
+            nameOf={nameOf}
+            to={to}
+            onChange={() => {
+              answer.refetch();
+              onChange();
+            }}
+          />
           {list.length > 12 && <p className="pad faint small">and {list.length - 12} more shifts in these {days} days</p>}
         </>
       )}
