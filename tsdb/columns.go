@@ -9,25 +9,29 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// ColumnSeries is a series that decodes its samples into arrays, many times
-// faster than an iterator hands them out one by one. Series that a Queryable's
-// Select returns may implement it; who wants columns calls ReadColumns, which
-// takes any series.
+// ColumnReader decodes samples into arrays, many times faster than an iterator
+// hands them out one by one. Series that a Queryable's Select returns may
+// implement it, series of samples and of chunks alike.
 //
 // Different series of one Select may be read at the same time by different
 // goroutines, until the querier is closed.
-type ColumnSeries interface {
-	storage.Series
-
+type ColumnReader interface {
 	// AppendColumns appends the float samples from mint to maxt,
 	// milliseconds, both included, in ascending order of time: times to
 	// c.Times, as many values, stale markers among them, to c.Values. What c
 	// held before stays, and the series keeps no reference to c.
 	//
 	// It returns false, with c as it was, if there are native histograms in
-	// that range: the caller uses Iterator. An error means that samples
-	// cannot be read; c is then as it was.
+	// that range: the caller uses the series' iterator. An error means that
+	// samples cannot be read; c is then as it was.
 	AppendColumns(c *Columns, mint, maxt int64) (bool, error)
+}
+
+// ColumnSeries is a series of samples with columns. Who wants columns calls
+// ReadColumns, which takes any series.
+type ColumnSeries interface {
+	storage.Series
+	ColumnReader
 }
 
 // Columns are samples: Times[i] in milliseconds since 1970-01-01 UTC and
@@ -88,7 +92,7 @@ func ascending(times []int64) bool {
 // ReadColumns is ColumnSeries.AppendColumns for any series: by its columns
 // where it has them, else by its iterator.
 func ReadColumns(c *Columns, s storage.Series, mint, maxt int64) (bool, error) {
-	if cs, ok := s.(ColumnSeries); ok {
+	if cs, ok := s.(ColumnReader); ok {
 		return cs.AppendColumns(c, mint, maxt)
 	}
 	start := len(c.Times)

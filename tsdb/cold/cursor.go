@@ -100,21 +100,16 @@ func (b *Block) cursor(ctx context.Context) (cursor, error) {
 
 type coldCursor struct {
 	q   *baseQuerier
-	set storage.SeriesSet
+	set *seriesSet
 }
 
 func (c *coldCursor) next() bool            { return c.set.Next() }
-func (c *coldCursor) labels() labels.Labels { return c.at().labels }
+func (c *coldCursor) labels() labels.Labels { return c.set.at.labels }
 func (c *coldCursor) err() error            { return c.set.Err() }
 func (c *coldCursor) close() error          { return c.q.Close() }
 
-func (c *coldCursor) at() *series {
-	s, _ := c.set.At().(*series)
-	return s
-}
-
 func (c *coldCursor) samples(s *samples) error {
-	at := c.at()
+	at := c.set.at
 	for i := range at.chunks {
 		chk := &at.chunks[i]
 		var err error

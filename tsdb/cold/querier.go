@@ -21,7 +21,8 @@ func (b *Block) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &querier{q}, nil
 }
 
-// ChunkQuerier is Querier for chunks of Prometheus' encoding.
+// ChunkQuerier is Querier for chunks of Prometheus' encoding, which are made when
+// they are asked for. Its series are tsdb.ColumnReaders, too.
 func (b *Block) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	q, err := b.querier(mint, maxt)
 	if err != nil {
@@ -68,10 +69,10 @@ func limit(s []string, hints *storage.LabelHints) []string {
 	return s
 }
 
-func (q *baseQuerier) selectSeries(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) storage.SeriesSet {
+func (q *baseQuerier) selectSeries(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) *seriesSet {
 	ids, err := q.b.matching(ctx, matchers)
 	if err != nil {
-		return storage.ErrSeriesSet(err)
+		return &seriesSet{err: err}
 	}
 	s := &seriesSet{
 		ctx: ctx, ids: ids.Iterator(), reader: seriesReader{b: q.b}, stones: q.b.tombstones.Load(),
@@ -113,7 +114,7 @@ func (q *querier) SearchLabelValues(ctx context.Context, name string, hints *sto
 type chunkQuerier struct{ *baseQuerier }
 
 func (q *chunkQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
-	return storage.NewSeriesSetToChunkSet(q.selectSeries(ctx, hints, matchers))
+	return chunkSeriesSet{q.selectSeries(ctx, hints, matchers)}
 }
 
 // seriesSet reads series in the order of their labels.
@@ -182,3 +183,11 @@ func (s *seriesSet) Err() error { return s.err }
 
 // Warnings implements storage.SeriesSet.
 func (*seriesSet) Warnings() annotations.Annotations { return nil }
+
+// chunkSeriesSet is a seriesSet whose series hand out chunks.
+type chunkSeriesSet struct{ *seriesSet }
+
+var _ storage.ChunkSeriesSet = chunkSeriesSet{}
+
+// At implements storage.ChunkSeriesSet.
+func (s chunkSeriesSet) At() storage.ChunkSeries { return chunkSeries{s.at} }

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/tombstones"
 
 	"belfry/tsdb"
@@ -55,6 +56,16 @@ func (s *series) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
 	}
 	mine.reset(s)
 	return mine
+}
+
+// chunkSeries is a series that hands out chunks.
+type chunkSeries struct{ *series }
+
+var _ tsdb.ColumnReader = chunkSeries{}
+
+// Iterator implements storage.ChunkSeries.
+func (s chunkSeries) Iterator(it chunks.Iterator) chunks.Iterator {
+	return storage.NewSeriesToChunkEncoder(s.series).Iterator(it)
 }
 
 // iterator goes through the samples of a series, chunk by chunk.

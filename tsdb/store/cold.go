@@ -240,7 +240,7 @@ func (d *database) chunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) 
 	case len(all) == 1:
 		return all[0], nil
 	}
-	return storage.NewMergeChunkQuerier(all, nil, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge)), nil
+	return storage.NewMergeChunkQuerier(all, nil, mergeChunkSeries), nil
 }
 
 // blockQuerier and blockChunkQuerier are how Prometheus' database asks its

@@ -3,12 +3,16 @@ package column
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
+	"slices"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"belfry/tsdb"
 )
 
 var (
@@ -25,6 +29,7 @@ type Reader struct {
 	chunks  chunks.Iterator
 	samples chunkenc.Iterator
 	points  []promql.FPoint
+	columns tsdb.Columns
 	xor     xorDecoder
 	plain   reflect.Type // of the iterator that yields a chunk's bytes as they are
 }
@@ -39,6 +44,11 @@ func NewReader() *Reader {
 // The slice is valid until the next call.
 func (r *Reader) Read(s storage.ChunkSeries) ([]promql.FPoint, error) {
 	r.points = r.points[:0]
+	if columns, ok := s.(tsdb.ColumnReader); ok {
+		if ok, err := r.readColumns(columns); ok || err != nil {
+			return r.points, err
+		}
+	}
 	r.chunks = s.Iterator(r.chunks)
 	for r.chunks.Next() {
 		from := len(r.points)
@@ -53,6 +63,20 @@ func (r *Reader) Read(s storage.ChunkSeries) ([]promql.FPoint, error) {
 		return nil, err
 	}
 	return r.points, nil
+}
+
+// readColumns reads a series that keeps columns, unless it has histograms.
+func (r *Reader) readColumns(s tsdb.ColumnReader) (bool, error) {
+	r.columns.Reset()
+	ok, err := s.AppendColumns(&r.columns, math.MinInt64, math.MaxInt64)
+	if !ok || err != nil {
+		return false, err
+	}
+	r.points = slices.Grow(r.points, len(r.columns.Times))
+	for i, t := range r.columns.Times {
+		r.points = append(r.points, promql.FPoint{T: t, F: r.columns.Values[i]})
+	}
+	return true, nil
 }
 
 func (r *Reader) appendChunk(c chunkenc.Chunk) error {
