@@ -50,7 +50,7 @@ func victim(path, base string) error {
 	for i := range s.Escalation.Policies[0].Steps {
 		s.Escalation.Policies[0].Steps[i].Wait = model.Duration(20 * time.Millisecond)
 	}
-	e, err := escalation.New(ctx, escalation.Options{DB: db, Settings: s, Lease: 150 * time.Millisecond, Sweep: 50 * time.Millisecond})
+	e, err := escalation.New(ctx, escalation.Options{DB: db, Settings: s, Lease: time.Second, Sweep: 50 * time.Millisecond})
 	if err != nil {
 		return err
 	}
