@@ -76,7 +76,7 @@ func (f Filter) where(tenant string) (string, []any) {
 	}
 	words := Words(f.Search)
 	for _, w := range words[:min(len(words), maxSearchWords)] {
-		and("id IN (SELECT incident_id FROM incident_words WHERE tenant = ? AND word >= ? AND word < ?)", tenant, w, w+"\U0010FFFF")
+		and("id IN (SELECT incident_id FROM incident_words WHERE tenant = ? AND word >= ? AND word < ?)", tenant, stored(w), afterStored(w))
 	}
 	if !f.From.IsZero() {
 		and("opened_at >= ?", state.Millis(f.From))

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -61,7 +62,7 @@ func index(ctx context.Context, tx *state.Tx, i *Incident, said []string) error 
 		words = words[len(batch):]
 		var args []any
 		for _, w := range batch {
-			args = append(args, i.Tenant, w, i.ID)
+			args = append(args, i.Tenant, stored(w), i.ID)
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO incident_words (tenant, word, incident_id) VALUES `+
 			strings.TrimSuffix(strings.Repeat("(?, ?, ?), ", len(batch)), ", ")+` ON CONFLICT DO NOTHING`, args...)
@@ -71,6 +72,13 @@ func index(ctx context.Context, tx *state.Tx, i *Incident, said []string) error 
 	}
 	return nil
 }
+
+// stored is a word as the database keeps it: hexadecimal, so that the words with a
+// beginning are one range in every collation of every database.
+func stored(word string) string { return hex.EncodeToString([]byte(word)) }
+
+// afterStored is behind the stored forms of all words with a beginning.
+func afterStored(prefix string) string { return stored(prefix) + "g" }
 
 // wordsPerStatement keeps the number of arguments of one statement small.
 const wordsPerStatement = 100

@@ -55,7 +55,7 @@ CREATE TABLE incident_sources (
 );
 CREATE INDEX incident_sources_incident ON incident_sources (incident_id);
 
--- The words of an incident (in place of incidents.search) and of the notes on it.
+-- The words of an incident, in hexadecimal (in place of incidents.search)
 ALTER TABLE incidents DROP COLUMN search;
 CREATE TABLE incident_words (
   tenant      TEXT NOT NULL,
