@@ -40,6 +40,7 @@ type pdEvent struct {
 		CustomDetails json.RawMessage `json:"custom_details"`
 	} `json:"payload"`
 	Links     json.RawMessage `json:"links"`
+	Images    json.RawMessage `json:"images"`
 	Client    string          `json:"client"`
 	ClientURL string          `json:"client_url"`
 }
@@ -156,6 +157,7 @@ func (e *pdEvent) signal(tenantID, key, policy string, now time.Time) escalation
 	put(annotations, "client", e.Client, maxSummary)
 	put(annotations, "custom_details", string(p.CustomDetails), maxDetails)
 	put(annotations, "links", string(e.Links), maxDetails)
+	put(annotations, "images", string(e.Images), maxDetails)
 	starts := now
 	if t, err := time.Parse(time.RFC3339, p.Timestamp); err == nil && t.Before(now) && now.Sub(t) < 365*24*time.Hour {
 		starts = t

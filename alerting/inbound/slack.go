@@ -22,6 +22,10 @@ import (
 // cannot be played again later.
 const maxSkew = 5 * time.Minute
 
+// answerTimeout leaves time within the three seconds after which Slack tells the
+// person that the button failed.
+const answerTimeout = 1500 * time.Millisecond
+
 // slackPayload is what Slack posts when a button is pressed ("block_actions").
 type slackPayload struct {
 	Type string `json:"type"`
@@ -73,7 +77,10 @@ func Slack(ctx context.Context, e *escalation.Engine, log *slog.Logger, header h
 		if p.ResponseURL == "" {
 			continue
 		}
-		if err := e.Notifier().SlackAnswer(ctx, p.ResponseURL, answer); err != nil {
+		answerCtx, cancel := context.WithTimeout(ctx, answerTimeout)
+		err = e.Notifier().SlackAnswer(answerCtx, p.ResponseURL, answer)
+		cancel()
+		if err != nil {
 			log.Warn("who pressed a button in Slack could not be answered", "error", err)
 		}
 	}
