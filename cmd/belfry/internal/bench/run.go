@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,12 +101,18 @@ func Run(ctx context.Context, o Options) error {
 	span := max(time.Duration(o.Records/recordsPerPost)*100*time.Millisecond, time.Duration(o.Scrapes)*scrapeInterval)
 	start := time.Now().Add(-span).Truncate(time.Second)
 	signals := o.signals(start)
-	if len(signals) == 0 {
-		return fmt.Errorf("no such load: %s (want metrics, logs, traces or all)", strings.Join(o.Signals, ", "))
+	withFleet := slices.Contains(o.Signals, Fleet)
+	if len(signals) == 0 && !withFleet {
+		return fmt.Errorf("no such load: %s (want metrics, logs, traces, all or %s)", strings.Join(o.Signals, ", "), Fleet)
 	}
 	for _, s := range signals {
 		if err := o.run(ctx, s, start); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if withFleet {
+		if err := runFleet(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", Fleet, err)
 		}
 	}
 	return nil
