@@ -18,8 +18,8 @@ func (s *Store) config() *metrics.Config { return s.cfg.Load() }
 
 // Reload puts a configuration in force: limits, durability, retention, the
 // window for samples out of order, the number of exemplars. How start times are
-// stored, the interval of syncing, and the number of metadata change for a
-// tenant when it is opened next.
+// stored, the interval of syncing, the number of metadata, and who merges blocks
+// that are not cold change for a tenant when it is opened next.
 func (s *Store) Reload(ctx context.Context, cfg metrics.Config) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("metrics configuration: %w", err)

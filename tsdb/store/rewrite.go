@@ -85,7 +85,7 @@ func (d *database) rewriteNext(ctx context.Context) (bool, error) {
 			Compaction:     tsdb.BlockMetaCompaction{Level: meta.Compaction.Level, Sources: meta.Compaction.Sources, Hints: meta.Compaction.Hints},
 			ReplacesBlocks: []ulid.ULID{meta.ULID},
 		}
-		if meta.Compaction.FromOutOfOrder() {
+		if len(meta.Compaction.Hints) > 0 { // late samples, or those of some series only
 			p.InOrderMaxTime = math.MinInt64
 		}
 		err := d.buildCold(ctx, rewriteKind, deletions, b.Size(), p, nil)
