@@ -12,6 +12,7 @@ import (
 	"belfry/internal/fault"
 	"belfry/logs"
 	"belfry/logs/logql"
+	"belfry/logs/patterns"
 
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
@@ -78,7 +79,12 @@ func TestRecordsSurviveTheProcess(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	s := open(t, t.TempDir())
+	now := func() time.Time { return benchStart.Add(time.Hour) }
+	counts := open(t, t.TempDir())
+	miner, err := patterns.New(patterns.Options{Store: counts, Dir: t.TempDir(), Now: now})
+	require.NoError(t, err)
+	s, err := Open(Options{Dir: t.TempDir(), Config: DefaultConfig(), Patterns: miner, Now: now})
+	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(1, 2))
 	requests := make([][]byte, 6)
 	for n := range requests {
@@ -107,11 +113,33 @@ func TestConcurrentUse(t *testing.T) {
 			}
 		})
 	}
+	others.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			require.NoError(t, miner.Write(context.Background(), counts))
+			_, err := miner.Find(context.Background(), patterns.Query{Tenant: benchTenant, To: benchStart.Add(time.Hour).UnixNano(), Step: 1e9, Limit: 10})
+			require.NoError(t, err)
+		}
+	})
 	writers.Wait()
 	close(done)
 	others.Wait()
 	require.EqualValues(t, len(requests)*benchRequest, count(t, s))
+	require.NoError(t, miner.Write(t.Context(), nil))
+	found, err := miner.Find(t.Context(), patterns.Query{Tenant: benchTenant, To: benchStart.Add(time.Hour).UnixNano(), Step: 1e9, Limit: 100})
+	require.NoError(t, err)
+	total := int64(0)
+	for _, f := range found {
+		require.Contains(t, f.Pattern, "for user <_> in <_> ms, cache <_> of <_> bytes")
+		total += f.Total
+	}
+	require.InDelta(t, len(requests)*benchRequest, total, 600)
 	require.NoError(t, s.Close())
+	require.NoError(t, counts.Close())
 }
 
 func TestTraceIsFoundByID(t *testing.T) {
