@@ -60,6 +60,23 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	}
 }
 
+func TestRetentionSelectors(t *testing.T) {
+	c := DefaultConfig()
+	day := model.Duration(24 * time.Hour)
+	c.Retention.Selectors = []SelectorRetention{{Match: `{job="edge"}`, Time: 7 * day}, {Match: `up{env=~"dev|test"}`, Time: 90 * day}}
+	require.NoError(t, c.Validate())
+	require.Equal(t, 90*24*time.Hour, c.Retention.Longest())
+	c.Retention.Selectors[0].Time = 0
+	require.Zero(t, c.Retention.Longest(), "some are kept forever")
+
+	c.Retention.Selectors = append(c.Retention.Selectors, SelectorRetention{Match: `{`, Time: model.Duration(time.Hour)})
+	c.ColdBlocks.Enabled = false
+	err := c.Validate()
+	for _, want := range []string{"retention.selectors[2].match:", "retention.selectors[2].time: must be at least 2h", "retention.selectors: need cold_blocks.enabled"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestRejected(t *testing.T) {
 	for err, want := range map[error]Reason{
 		fmt.Errorf("x: %w", storage.ErrOutOfOrderSample):             OutOfOrder,

@@ -51,7 +51,10 @@ func narrow(vals []int64, f frame) frame {
 	sorted := buf[:copy(buf[:], vals)]
 	slices.Sort(sorted)
 	best, bestBits := f, len(vals)*f.width
-	for out := 1; out <= min(maxExceptions, len(vals)-1) && out*exception < bestBits; out++ {
+	most := min(maxExceptions, len(vals)-1)
+	_, least := tightest(sorted, most) // fewer exceptions leave no narrower frame
+	leastBits := len(vals)*bits.Len64(least) + 8
+	for out := 1; out <= most && leastBits+out*exception < bestBits; out++ {
 		base, span := tightest(sorted, out)
 		width := bits.Len64(span)
 		if size := len(vals)*width + out*exception + 8; size < bestBits {
