@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/prometheus/util/features"
+
 	"belfry/internal/lifecycle"
 	"belfry/internal/tenant"
 	"belfry/logs/logql"
@@ -26,6 +28,7 @@ type stores struct {
 	apiEngine  *query.Engine
 	ruleEngine *query.Engine
 	usage      *query.Usage
+	features   features.Collector // of PromQL and its API
 
 	logs     *logstore.Store
 	counts   *logstore.Store // of patterns; nil if they are off, as is what finds them
@@ -54,8 +57,10 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 		Logger: metricsLog, Registerer: a.registry,
 	})
 	s.usage = query.NewUsage(time.Now)
+	s.features = features.NewRegistry()
+	query.NewParser().RegisterFeatures(s.features)
 	engine := query.Options{
-		Usage:  s.usage,
+		Usage: s.usage, Features: s.features,
 		Config: a.cfg.Metrics.Query, StartTimestamps: a.cfg.Metrics.StartTimestamps, Logger: metricsLog, Registerer: a.registry,
 	}
 	engine.Name = "api"

@@ -86,14 +86,18 @@ func (a *App) record(r *http.Request, action, target string, detail map[string]s
 
 // routeOwn are the paths about the process itself.
 func (a *App) routeOwn(mux *http.ServeMux) {
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Belfry is healthy.\n")) })
-	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+	healthy := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Belfry is healthy.\n")) }
+	ready := func(w http.ResponseWriter, _ *http.Request) {
 		if !a.ready.Load() {
 			http.Error(w, "Belfry is not ready.", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = w.Write([]byte("Belfry is ready.\n"))
-	})
+	}
+	for _, prefix := range []string{"", "/prometheus"} {
+		mux.HandleFunc("GET "+prefix+"/-/healthy", healthy)
+		mux.HandleFunc("GET "+prefix+"/-/ready", ready)
+	}
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, _ *http.Request) {
 		if err := a.Reload(); err != nil {
 			fault.WriteHTTP(w, fault.Invalidf("the running configuration goes on: %w", err))
@@ -106,8 +110,8 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 	log := a.logger.With("component", "tsdb")
 	api := metricapi.New(metricapi.Options{
 		Store: a.stores.metrics, Engine: a.stores.apiEngine, Config: a.cfg.Metrics,
-		Admin:   func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
-		Spans:   spanFinder{a.stores.traces},
+		Admin: func(id string) metricapi.Admin { return a.stores.metrics.Admin(id) },
+		Spans: spanFinder{a.stores.traces}, Features: a.stores.features,
 		Rules:   a.rulesOf,
 		Targets: a.targetsOf,
 		RemoteWrite: remotewrite.New(remotewrite.Options{
