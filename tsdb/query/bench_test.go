@@ -88,3 +88,54 @@ func BenchmarkFleet(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRefresh asks for three hours by 15 s: cold, for steps that nobody has
+// asked for, and refreshed, a scrape later each time.
+func BenchmarkRefresh(b *testing.B) {
+	const series, scrapes = 5000, 720
+	s := newScriptStore(b)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	at := int64(1_700_000_010_000)
+	refs, v := make([]storage.SeriesRef, series), 0.0
+	scrape := func() {
+		at += 15_000
+		app := s.AppenderV2(context.Background())
+		for i := range refs {
+			v++
+			ls := labels.EmptyLabels()
+			if refs[i] == 0 {
+				ls = labels.FromStrings("__name__", "requests_total", "service", fmt.Sprint(i%20), "instance", fmt.Sprint(i))
+			}
+			ref, err := app.Append(refs[i], ls, 0, at, v, nil, nil, storage.AOptions{})
+			require.NoError(b, err)
+			refs[i] = ref
+		}
+		require.NoError(b, app.Commit())
+	}
+	for range scrapes {
+		scrape()
+	}
+	cfg := scriptConfig()
+	cfg.MaxSamples, cfg.ResultCache = 50_000_000, 64<<20
+	e := NewEngine(Options{Config: cfg})
+	ask := func(shift int64) {
+		end := time.UnixMilli(at/15_000*15_000 + shift)
+		q, err := e.NewRangeQuery(context.Background(), s, nil, "sum by (service) (rate(requests_total[5m]))", end.Add(-3*time.Hour), end, 15*time.Second)
+		require.NoError(b, err)
+		require.NoError(b, q.Exec(context.Background()).Err)
+	}
+	b.Run("cold", func(b *testing.B) {
+		for i := int64(1); b.Loop(); i++ {
+			ask(i % 15_000)
+		}
+	})
+	b.Run("refreshed", func(b *testing.B) {
+		ask(0)
+		for b.Loop() {
+			b.StopTimer()
+			scrape()
+			b.StartTimer()
+			ask(0)
+		}
+	})
+}
