@@ -15,8 +15,10 @@ import (
 
 // Bounds of what is remembered of each tenant's queries.
 const (
-	maxUsedTexts    = 20_000
+	maxUsedTexts    = 2000
+	maxUsedText     = 2048 // bytes of a query that is remembered as a whole
 	maxUsedNames    = 50_000
+	maxUsedName     = 1024 // bytes
 	maxUsedMatchers = 200
 	maxUsedTenants  = 1000
 )
@@ -79,7 +81,9 @@ func (u *Usage) Record(ctx context.Context, text string) {
 	if len(t.texts) >= maxUsedTexts {
 		clear(t.texts) // it saves parsing, no more
 	}
-	t.texts[text] = now
+	if len(text) <= maxUsedText {
+		t.texts[text] = now
+	}
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		if s, ok := node.(*parser.VectorSelector); ok {
 			t.record(s, now)
@@ -91,7 +95,7 @@ func (u *Usage) Record(ctx context.Context, text string) {
 func (t *tenantUsage) record(s *parser.VectorSelector, now time.Time) {
 	named := false
 	for _, m := range s.LabelMatchers {
-		if m.Name != labels.MetricName {
+		if m.Name != labels.MetricName || len(m.Value) > maxUsedName {
 			continue
 		}
 		named = true
