@@ -97,6 +97,7 @@ type Engine struct {
 	rosterAt atomic.Int64       // when to look at the schedules, in Unix milliseconds
 	finding  singleflight.Group // evidence, by incident
 	setup    atomic.Pointer[setup]
+	kept     kept
 	wakeup   chan struct{}
 	metrics  *metrics
 }

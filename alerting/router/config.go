@@ -24,6 +24,8 @@ type Config struct {
 	// MaxSilencedAlerts is how many active alerts a new silence may match without
 	// somebody confirming that it is meant. 0: any.
 	MaxSilencedAlerts int `yaml:"max_silenced_alerts"`
+	// Flapping says when an alert that comes and goes is held.
+	Flapping FlappingConfig `yaml:"flapping"`
 	// MaxGroups bounds alert groups at one time. 0: no bound.
 	MaxGroups int `yaml:"max_groups"`
 	// MaxAlertsPerName bounds active alerts of one alertname. 0: no bound.
@@ -38,6 +40,7 @@ func DefaultConfig() Config {
 		StartDelay:          model.Duration(2 * time.Second),
 		MaxSilences:         10_000,
 		MaxSilencedAlerts:   100,
+		Flapping:            FlappingConfig{Times: 4, Window: model.Duration(30 * time.Minute), Hold: model.Duration(10 * time.Minute)},
 		MaxGroups:           100_000,
 		MaxAlertsPerName:    100_000,
 	}
@@ -54,6 +57,9 @@ func (c *Config) Validate() error {
 	}
 	if c.StartDelay < 0 {
 		errs = append(errs, errors.New("start_delay: must not be negative"))
+	}
+	if c.Flapping.Times != 0 && (c.Flapping.Times < 2 || c.Flapping.Window <= 0 || c.Flapping.Hold <= 0) {
+		errs = append(errs, errors.New("flapping: times must be 0 or at least 2, window and hold positive"))
 	}
 	for _, n := range []struct {
 		name  string

@@ -13,6 +13,7 @@ type metrics struct {
 	requestDuration *prometheus.HistogramVec
 	shareFailures   prometheus.Counter
 	members         prometheus.Gauge
+	flapping        prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -49,7 +50,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.members = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "belfry_router_members", Help: "Processes that share silences and notifications, this one included; 0 if it is alone by configuration.",
 	})
-	reg.MustRegister(m.shareFailures, m.members, m.received, m.invalid, m.journalFailures, m.damaged, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
+	m.flapping = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "belfry_router_alerts_flapping", Help: "Alerts that have fired and resolved too often lately and are held.",
+	})
+	reg.MustRegister(m.flapping, m.shareFailures, m.members, m.received, m.invalid, m.journalFailures, m.damaged, m.receivers, m.integrations, m.inhibitRules, m.requestDuration)
 	return m
 }
 

@@ -12,7 +12,7 @@ import (
 
 // MuteObserver is what an Escalator implements besides if it wants to know who
 // was not told, and why. Muted is called at every flush of a group that has
-// firing alerts which are silenced, inhibited or in a mute time, so for the same
+// firing alerts which are silenced, inhibited, in a mute time or flapping, so for the same
 // alerts again and again while that lasts, in the group's own order with Notify.
 // It should return soon.
 type MuteObserver interface {
@@ -35,6 +35,8 @@ type MutedAlert struct {
 	Alert       *alert.Alert
 	SilencedBy  []string // IDs of silences
 	InhibitedBy []string // fingerprints of alerts
+	// Flapping is why the end of the alert is not told, empty if it is.
+	Flapping string
 }
 
 // observe tells the Escalator what the pipeline kept back of alerts. The stages
@@ -60,8 +62,9 @@ func (r *Router) observe(ctx context.Context, alerts []*alert.Alert) {
 			continue
 		}
 		s := marks.Status(a.Fingerprint())
-		if len(s.SilencedBy) > 0 || len(s.InhibitedBy) > 0 || len(m.Intervals) > 0 {
-			m.Alerts = append(m.Alerts, MutedAlert{Alert: a, SilencedBy: s.SilencedBy, InhibitedBy: s.InhibitedBy})
+		flapping := string(a.Annotations[FlappingAnnotation])
+		if len(s.SilencedBy) > 0 || len(s.InhibitedBy) > 0 || len(m.Intervals) > 0 || flapping != "" {
+			m.Alerts = append(m.Alerts, MutedAlert{Alert: a, SilencedBy: s.SilencedBy, InhibitedBy: s.InhibitedBy, Flapping: flapping})
 		}
 	}
 	if len(m.Alerts) > 0 {

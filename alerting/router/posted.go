@@ -23,6 +23,7 @@ import (
 type posted struct {
 	*mem.Alerts
 	journal *journal
+	flaps   *flaps
 
 	mu    sync.Mutex
 	known map[model.Fingerprint]time.Time // of alerts that came from outside: the end that is in the journal as over
@@ -48,7 +49,11 @@ func (p *posted) Put(ctx context.Context, alerts ...*alert.Alert) error {
 		return fault.Unavailablef(10*time.Second, "alerts cannot be stored: %w", err)
 	}
 	p.remember(alerts)
-	return p.Alerts.Put(ctx, alerts...)
+	now, seen := time.Now(), make([]*alert.Alert, len(alerts))
+	for i, a := range alerts {
+		seen[i] = p.flaps.see(a, now)
+	}
+	return p.Alerts.Put(ctx, seen...)
 }
 
 func (p *posted) remember(alerts []*alert.Alert) {

@@ -70,6 +70,7 @@ type Router struct {
 	nflogJournal    *journal
 	share           *share // nil: alone
 	windows         *maintenance
+	flaps           *flaps
 	groupMarker     marker.GroupMarker
 	pipelines       *notify.PipelineBuilder
 	dispatchMetrics *dispatch.DispatcherMetrics
@@ -113,7 +114,7 @@ func New(o Options) (r *Router, err error) {
 	}
 	r = &Router{
 		opts: o, logger: o.Logger, recorder: eventrecorder.NopRecorder(),
-		metrics: newMetrics(o.Registerer), groupMarker: marker.NewGroupMarker(), stop: make(chan struct{}),
+		metrics: newMetrics(o.Registerer), flaps: newFlaps(o.Config.Flapping), groupMarker: marker.NewGroupMarker(), stop: make(chan struct{}),
 	}
 	if err := r.openState(); err != nil {
 		return nil, fmt.Errorf("router: %w", errors.Join(err, r.closeState()))
@@ -197,6 +198,7 @@ func (r *Router) choresUntil(stop <-chan struct{}) {
 	until := untilResolved{router: r, known: map[string]idle{}}
 	for {
 		now := time.Now()
+		r.metrics.flapping.Set(float64(r.flaps.prune(now)))
 		if err := errors.Join(r.windows.look(context.Background(), now), until.look(context.Background(), now)); err != nil {
 			r.logger.Error("maintenance windows or silences until resolved cannot be looked after", "err", err)
 		}
@@ -219,7 +221,7 @@ func (r *Router) SetMaintenance(c MaintenanceConfig) error {
 }
 
 func (r *Router) openPosted() (err error) {
-	r.posted = &posted{Alerts: r.alerts, known: map[model.Fingerprint]time.Time{}}
+	r.posted = &posted{Alerts: r.alerts, flaps: r.flaps, known: map[model.Fingerprint]time.Time{}}
 	now, term := time.Now(), time.Duration(r.opts.Alertmanager.Global.ResolveTimeout)
 	r.posted.journal, err = openJournal(r.path(alertsFile+".journal"), r.logger, r.metrics.journalFailures,
 		func(b []byte) error { return r.posted.restore(b, now, term) }, r.path(alertsFile))
@@ -402,7 +404,7 @@ func (r *Router) Send(ctx context.Context, alerts ...*alert.Alert) error {
 			errs = append(errs, fault.Invalidf("alert %s: %w", a.Labels, err))
 			continue
 		}
-		valid = append(valid, &a)
+		valid = append(valid, r.flaps.see(&a, now))
 	}
 	r.metrics.received.Add(float64(len(valid)))
 	if err := r.alerts.Put(ctx, valid...); err != nil {

@@ -121,6 +121,8 @@ func (g *rig) Muted(_ context.Context, m GroupMuting) {
 			g.muted = append(g.muted, a.Alert.Name()+": inhibited")
 		case len(a.SilencedBy) > 0:
 			g.muted = append(g.muted, a.Alert.Name()+": silenced")
+		case a.Flapping != "":
+			g.muted = append(g.muted, a.Alert.Name()+": flapping")
 		}
 	}
 }
