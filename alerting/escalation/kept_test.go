@@ -32,7 +32,7 @@ func TestTimelineSaysWhatNobodyIsToldOf(t *testing.T) {
 		nobody.Receiver = "unbound"
 		w.engine.Muted(w.ctx, nobody)
 		var told []string
-		for _, line := range (&scenario{w}).timeline() {
+		for _, line := range (&scenario{w}).timeline((&scenario{w}).newest().ID) {
 			if strings.Contains(line, "nobody is told of") {
 				told = append(told, line)
 			}

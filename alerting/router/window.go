@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/prometheus/alertmanager/silence/silencepb"
 	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/prometheus/common/model"
 )
 
 // Window is a maintenance window: times at which alerts are silenced, once or
@@ -68,6 +69,12 @@ func (w *Window) matchers() (labels.Matchers, error) {
 		out = append(out, ms...)
 	}
 	return out, nil
+}
+
+// Silences reports whether the window keeps an alert back at a time.
+func (w *Window) Silences(ls model.LabelSet, at time.Time) bool {
+	ms, err := w.matchers()
+	return err == nil && ms.Matches(ls) && w.open(at)
 }
 
 // silenceMatchers are the matchers as a silence has them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -98,26 +99,41 @@ func checkOnCallCommand() *cobra.Command {
 }
 
 func checkRouteCommand() *cobra.Command {
-	var file string
+	var file, server, at string
+	var asJSON bool
 	var labels map[string]string
 	cmd := &cobra.Command{
 		Use:   "route --labels name=value,...",
-		Short: "Say who would be told of an alert with these labels, and why",
+		Short: "Say who would be told of an alert with these labels, and why; nobody is told",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set := model.LabelSet{}
 			for name, value := range labels {
 				set[model.LabelName(name)] = model.LabelValue(value)
 			}
-			text, err := app.ExplainRoute(file, set, time.Now())
+			when := time.Now()
+			if at != "" {
+				var err error
+				if when, err = time.Parse(time.RFC3339, at); err != nil {
+					return fmt.Errorf("--at: %w", err)
+				}
+			}
+			dry, err := app.ExplainRoute(cmd.Context(), file, server, set, when)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
+			if !asJSON {
+				return dry.WriteText(cmd.OutOrStdout())
+			}
+			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(dry)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", app.DefaultConfigFile, "configuration file")
+	cmd.Flags().StringVar(&server, "server", "", "a running server to ask for silences and inhibitions, as in http://127.0.0.1:4321")
+	cmd.Flags().StringVar(&at, "at", "", "time to look at, RFC 3339 (default: now)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringToStringVar(&labels, "labels", nil, "labels of the alert")
 	return cmd
 }

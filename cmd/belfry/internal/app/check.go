@@ -1,13 +1,9 @@
 package app
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/prometheus/common/model"
 
 	"belfry/alerting/router"
 	"belfry/alerting/rules"
@@ -66,18 +62,4 @@ func CheckOnCall(path string) (*Config, error) {
 		return cfg, nil
 	}
 	return cfg, faults
-}
-
-// ExplainRoute says in JSON what a configuration would do with an alert.
-func ExplainRoute(path string, labels model.LabelSet, at time.Time) (string, error) {
-	cfg, err := Options{ConfigFile: path}.load()
-	if err != nil {
-		return "", err
-	}
-	explanation, err := router.ExplainConfig(cfg.alertmanager, labels, at)
-	if err != nil {
-		return "", err
-	}
-	text, err := json.MarshalIndent(explanation, "", "  ")
-	return string(text), err
 }
