@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 UI_SRC  := $(shell find ui/app -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
 
-.PHONY: help demo run build ui plugin plugin-test plugin-host test race lint fuzz bench generate clean
+.PHONY: help demo run build ui plugin plugin-test plugin-browser plugin-host test race lint fuzz bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ test: ui ## everything that can fail, against real processes
 	$(GO) test ./...
 	cd ui/app && $(NPM) test --silent
 	./test/browser/run
+	$(MAKE) --no-print-directory plugin-test
 
 PLUGIN           := ui/grafana
 PLUGIN_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -48,9 +49,11 @@ plugin: $(PLUGIN_MODULES) ## ui/grafana/dist: the Grafana plugin for Linux, macO
 plugin-host: $(PLUGIN_MODULES)
 	@cd $(PLUGIN) && $(NPM) run --silent build && GO=$(GO) build/backend.sh $$($(GO) env GOOS)/$$($(GO) env GOARCH)
 
-plugin-test: plugin-host ## the plugin's tests, against a real Belfry and in a browser
+plugin-test: $(PLUGIN_MODULES) ## the plugin's tests, against a real Belfry
 	cd $(PLUGIN) && $(GO) vet ./... && $(GO) test ./...
 	cd $(PLUGIN) && $(NPM) run --silent lint && $(NPM) test --silent
+
+plugin-browser: plugin-host ## the built plugin in a real browser
 	cd $(PLUGIN) && ./browser/run
 
 race: ## the Go tests under the race detector
@@ -77,5 +80,5 @@ generate: ## the gRPC messages and services, from their .proto files (needs prot
 	done
 
 clean: ## remove what make made
-	rm -rf bin ui/app/node_modules
+	rm -rf bin ui/app/node_modules $(PLUGIN)/node_modules $(PLUGIN)/dist $(PLUGIN)/browser/out
 	find ui/dist -mindepth 1 -not -name .gitkeep -delete

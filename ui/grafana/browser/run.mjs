@@ -112,7 +112,7 @@ async function main() {
   try {
     for (const [name, step] of steps.filter(([n]) => !process.env.ONLY || n.includes(process.env.ONLY))) {
       const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-      page.setDefaultTimeout(20_000);
+      page.setDefaultTimeout(30_000);
       const complaints = [];
       page.on('pageerror', (e) => complaints.push(`exception: ${e.stack ?? e.message}`));
       page.on('console', (m) => {
