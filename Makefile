@@ -34,7 +34,7 @@ test: ui ## everything that can fail, against real processes
 	$(GO) test ./...
 	cd ui/app && $(NPM) test --silent
 	./test/browser/run
-	$(MAKE) --no-print-directory plugin-test
+	$(MAKE) --no-print-directory plugin-test plugin-browser
 
 PLUGIN           := ui/grafana
 PLUGIN_PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64

@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -83,6 +86,11 @@ func TestAlertRules(t *testing.T) {
 		resp := p.ask(t, query, "FromAlert", "true")
 		require.Error(t, resp.Error, query)
 		require.Equal(t, backend.StatusBadRequest, resp.Status, query)
+	}
+	beside := p.ask(t, `{"queryType": "metrics", "expr": "http_server_request_duration_seconds_bucket"}`, "http_X-Grafana-From-Expr", "true")
+	require.NoError(t, beside.Error)
+	for _, f := range beside.Frames {
+		require.Equal(t, data.FrameTypeTimeSeriesMulti, f.Meta.Type, "an expression reads series only")
 	}
 	empty := p.ask(t, `{"queryType": "metrics", "expr": "nothing"}`, "FromAlert", "true")
 	require.NoError(t, empty.Error)
@@ -309,4 +317,31 @@ func TestSettingsReachTheServer(t *testing.T) {
 	user, _ := f.FieldByName("user")
 	require.Equal(t, "j", user.Config.Links[0].Internal.DatasourceUID)
 	require.Contains(t, fmt.Sprint(user.Config.Links[0].Internal.Query), "query:${__value.raw}")
+}
+
+// TestDashboards asks everything that the bundled dashboards ask.
+func TestDashboards(t *testing.T) {
+	p := newPlugin(t, shared.url, `{}`)
+	files, err := filepath.Glob("../../src/dashboards/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 6)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		filled := regexp.MustCompile(`\$(service|host)\b`).ReplaceAll(text, []byte(".*"))
+		var dashboard struct {
+			Panels []struct {
+				Title   string            `json:"title"`
+				Targets []json.RawMessage `json:"targets"`
+			} `json:"panels"`
+		}
+		require.NoError(t, json.Unmarshal(filled, &dashboard))
+		require.NotEmpty(t, dashboard.Panels)
+		for _, panel := range dashboard.Panels {
+			for _, target := range panel.Targets {
+				resp := p.ask(t, string(target))
+				require.NoError(t, resp.Error, "%s: %s: %s", name, panel.Title, target)
+			}
+		}
+	}
 }

@@ -100,7 +100,8 @@ func (d *Datasource) Dispose() { d.client.Close() }
 // QueryData answers the queries of a request side by side.
 func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataRequest) (*backend.QueryDataResponse, error) {
 	resp := backend.NewQueryDataResponse()
-	fromAlert := req.Headers["FromAlert"] == "true"
+	asker := asker{alert: req.Headers["FromAlert"] == "true"}
+	asker.numbers = asker.alert || req.GetHTTPHeader("X-Grafana-From-Expr") == "true"
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
@@ -108,7 +109,7 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			answer := d.answer(ctx, q, fromAlert)
+			answer := d.answer(ctx, q, asker)
 			mu.Lock()
 			defer mu.Unlock()
 			resp.Responses[q.RefID] = answer
@@ -118,8 +119,12 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 	return resp, nil
 }
 
+// asker is who asks, where that changes the answer: an alert rule, which needs
+// numbers; or an expression on the server, which reads series and nothing beside.
+type asker struct{ alert, numbers bool }
+
 // answer turns a fault, a panic included, into the query's own answer.
-func (d *Datasource) answer(ctx context.Context, dq backend.DataQuery, fromAlert bool) (resp backend.DataResponse) {
+func (d *Datasource) answer(ctx context.Context, dq backend.DataQuery, by asker) (resp backend.DataResponse) {
 	defer func() {
 		if r := recover(); r != nil {
 			backend.Logger.FromContext(ctx).Error("a query failed", "panic", r, "stack", string(debug.Stack()))
@@ -130,7 +135,7 @@ func (d *Datasource) answer(ctx context.Context, dq backend.DataQuery, fromAlert
 	if err != nil {
 		return failed(err)
 	}
-	q.fromAlert = fromAlert
+	q.by = by
 	frames, err := d.run(ctx, q)
 	if err != nil {
 		return failed(err)

@@ -38,7 +38,7 @@ func (d *Datasource) numbers(q *Query, expr string, res *belfry.Result, instant 
 		return data.Frames{f}
 	}
 	switch {
-	case q.fromAlert:
+	case q.by.numbers:
 	case q.Format == "table":
 		f := tableOf(res.Series)
 		f.Meta = meta(data.FrameTypeTable)

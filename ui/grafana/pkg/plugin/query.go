@@ -67,10 +67,10 @@ type Query struct {
 
 	SLO *SLO `json:"slo"`
 
-	settings  *Settings
-	from, to  time.Time
-	step      time.Duration
-	fromAlert bool
+	settings *Settings
+	from, to time.Time
+	step     time.Duration
+	by       asker
 }
 
 // Anchor is the line whose neighbours are asked for.
@@ -187,7 +187,7 @@ func clamp(n, otherwise, limit int) int {
 
 // run asks what a query asks.
 func (d *Datasource) run(ctx context.Context, q *Query) (data.Frames, error) {
-	if q.fromAlert && q.Type != typeMetrics && q.Type != typeLogs && q.Type != typeTraces {
+	if q.by.alert && q.Type != typeMetrics && q.Type != typeLogs && q.Type != typeTraces {
 		return nil, invalidf("an alert rule cannot ask for %s: use metrics, or numbers computed from logs or traces", q.Type)
 	}
 	switch q.Type {

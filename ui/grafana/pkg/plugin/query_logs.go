@@ -33,7 +33,7 @@ func (d *Datasource) logs(ctx context.Context, q *Query) (data.Frames, error) {
 		return nil, invalid{err}
 	}
 	lines := rewrite.IsLogSelection(expr)
-	if q.fromAlert && (lines || q.Purpose != "") {
+	if q.by.alert && (lines || q.Purpose != "") {
 		return nil, invalidf("an alert rule needs numbers: count lines, as in sum(count_over_time(%s [5m]))", expr)
 	}
 	switch {

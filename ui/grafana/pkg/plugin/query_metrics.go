@@ -45,7 +45,7 @@ func (d *Datasource) metrics(ctx context.Context, q *Query) (data.Frames, error)
 // worth showing without.
 func (d *Datasource) exemplarsOf(ctx context.Context, q *Query, expr string) *data.Frame {
 	wanted := q.Exemplars != nil && *q.Exemplars || q.Exemplars == nil && on(d.settings.Exemplars)
-	if !wanted || q.fromAlert || q.Mode == "instant" || q.Format == "table" {
+	if !wanted || q.by.numbers || q.Mode == "instant" || q.Format == "table" {
 		return nil
 	}
 	list, err := d.client.Exemplars(ctx, expr, q.from, q.to)

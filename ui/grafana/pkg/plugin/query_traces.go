@@ -19,7 +19,7 @@ func (d *Datasource) traces(ctx context.Context, q *Query) (data.Frames, error) 
 	}
 	id, one := rewrite.TraceID(q.Expr)
 	numbers := !one && rewrite.IsTraceMetrics(q.Expr)
-	if q.fromAlert && !numbers {
+	if q.by.alert && !numbers {
 		return nil, invalidf("an alert rule needs numbers: compute them, as in { status = error } | rate()")
 	}
 	if one {
@@ -66,7 +66,7 @@ func cutNotices(bound string) []data.Notice {
 
 func (d *Datasource) traceNumbers(ctx context.Context, q *Query, expr string) (data.Frames, error) {
 	exemplars := 0
-	if !q.fromAlert && (q.Exemplars == nil || *q.Exemplars) {
+	if !q.by.numbers && (q.Exemplars == nil || *q.Exemplars) {
 		exemplars = 100
 	}
 	var frames data.Frames

@@ -1,5 +1,6 @@
 import type { DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { Button, DataSourceHttpSettings, IconButton, InlineField, InlineFieldRow, InlineSwitch } from '@grafana/ui';
+import { config } from '@grafana/runtime';
 import React from 'react';
 
 import { defaults, withDefaults } from '../settings';
@@ -104,7 +105,7 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
   };
   return (
     <div data-testid="belfry-config-editor">
-      <DataSourceHttpSettings defaultUrl="http://127.0.0.1:4321" dataSourceConfig={options} onChange={onOptionsChange} showAccessOptions={false} secureSocksDSProxyEnabled={false} />
+      <DataSourceHttpSettings defaultUrl="http://127.0.0.1:4321" dataSourceConfig={options} onChange={onOptionsChange} showAccessOptions={false} secureSocksDSProxyEnabled={config.secureSocksDSProxyEnabled} />
       <Queries {...part} />
       <Links {...part} />
       <DerivedFields {...part} />
