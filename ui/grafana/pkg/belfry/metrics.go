@@ -104,3 +104,46 @@ func (c *Client) TSDBStatus(ctx context.Context, limit int) (*HeadStats, error) 
 	err := c.getJSON(ctx, "/api/v1/status/tsdb", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
 	return &out.Data, err
 }
+
+// Cardinality is what Belfry knows of the series that were written to lately.
+type Cardinality struct {
+	Series  int64        `json:"series"`
+	Metrics []MetricUse  `json:"metrics"`
+	Churn   []MetricUse  `json:"churn"`  // with the most series created in the last hour
+	Unused  []MetricUse  `json:"unused"` // that no query has asked for
+	Labels  []LabelCount `json:"labels"`
+	Pairs   []PairCount  `json:"pairs"`
+}
+
+// LabelCount is how many values a label has.
+type LabelCount struct {
+	Name   string `json:"name"`
+	Values int64  `json:"values"`
+}
+
+// PairCount is how many series have a label with a value.
+type PairCount struct {
+	Pair   string `json:"pair"` // name=value
+	Series int64  `json:"series"`
+}
+
+// MetricUse is one metric's part.
+type MetricUse struct {
+	Name            string     `json:"name"`
+	Series          int64      `json:"series"`
+	CreatedLastHour int64      `json:"createdLastHour"`
+	LastQueried     *time.Time `json:"lastQueried"`
+	Senders         []struct {
+		Label  string `json:"label"`
+		Value  string `json:"value"`
+		Series int64  `json:"series"`
+	} `json:"senders"`
+}
+
+// Cardinality asks what has the most series. Servers that do not know are asked
+// by TSDBStatus.
+func (c *Client) Cardinality(ctx context.Context, limit int) (*Cardinality, error) {
+	var out Cardinality
+	err := c.getJSON(ctx, own+"/cardinality", url.Values{"limit": {strconv.Itoa(limit)}}, &out)
+	return &out, err
+}

@@ -2,6 +2,11 @@ package plugin
 
 import (
 	"flag"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +45,7 @@ func TestGoldenFrames(t *testing.T) {
 		"slo":                `{"queryType": "slo", "slo": {"name": "pay", "objective": 99, "window": "30m"}}`,
 		"oncall":             `{"queryType": "oncall"}`,
 		"oncall-shifts":      `{"queryType": "oncall", "view": "shifts"}`,
-		"cardinality":        `{"queryType": "cardinality", "view": "metrics", "limit": 3}`,
+		"cardinality":        `{"queryType": "cardinality", "view": "pairs", "limit": 1}`,
 		"patterns":           `{"queryType": "patterns", "expr": "{service_name=\"cart\"}", "interval": "10m"}`,
 		"service-map":        `{"queryType": "serviceMap"}`,
 	} {
@@ -90,4 +95,38 @@ func TestIncidents(t *testing.T) {
 	require.NoError(t, notes.Error)
 	require.Equal(t, 1, notes.Frames[0].Rows())
 	require.Contains(t, notes.Frames[0].Fields[2].At(0), "Payments are refused")
+}
+
+// TestCardinality is apart from the golden frames: when metrics were asked for
+// depends on the tests before it.
+func TestCardinality(t *testing.T) {
+	for _, url := range []string{shared.url, withoutCardinality(t)} {
+		p := newPlugin(t, url, `{}`)
+		resp := p.ask(t, `{"queryType": "cardinality", "limit": 3}`)
+		require.NoError(t, resp.Error)
+		require.Len(t, resp.Frames, 3)
+		require.Equal(t, "http_server_request_duration_seconds_bucket", resp.Frames[0].Fields[0].At(0))
+		require.EqualValues(t, 9, resp.Frames[0].Fields[1].At(0))
+		for _, view := range []string{"metrics", "labels", "pairs", "churn", "unused"} {
+			require.NoError(t, p.ask(t, `{"queryType": "cardinality", "view": "`+view+`"}`).Error)
+		}
+		require.Error(t, p.ask(t, `{"queryType": "cardinality", "view": "x"}`).Error)
+	}
+}
+
+// withoutCardinality is the same Belfry without its own endpoint.
+func withoutCardinality(t *testing.T) string {
+	t.Helper()
+	target, err := url.Parse(shared.url)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/cardinality") {
+			http.NotFound(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -17,30 +17,78 @@ import (
 const maxCounts = 50
 
 // cardinality answers with what has the most series: metrics, labels, and pairs
-// of label and value.
+// of label and value; and which metrics are new, or asked for by nobody.
 func (d *Datasource) cardinality(ctx context.Context, q *Query) (data.Frames, error) {
 	limit := clamp(q.Limit, defaultTraces, maxCounts)
+	known, err := d.client.Cardinality(ctx, limit)
+	if belfry.Missing(err) {
+		known, err = d.headCardinality(ctx, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	labels, pairs := make([]belfry.NamedCount, 0, len(known.Labels)), make([]belfry.NamedCount, 0, len(known.Pairs))
+	for _, l := range known.Labels {
+		labels = append(labels, belfry.NamedCount{Name: l.Name, Value: l.Values})
+	}
+	for _, p := range known.Pairs {
+		pairs = append(pairs, belfry.NamedCount{Name: p.Pair, Value: p.Series})
+	}
+	views := map[string]*data.Frame{
+		"metrics": d.metricUses("Series by metric", known.Metrics, known.Series),
+		"labels":  d.countFrame("Values by label", "label", "values", labels, 0, `topk(20, count by (${__value.raw}) ({${__value.raw}!=""}))`),
+		"pairs":   d.countFrame("Series by label and value", "pair", "series", pairs, known.Series, ""),
+		"churn":   d.metricUses("New series by metric", known.Churn, known.Series),
+		"unused":  d.metricUses("Series that nobody asks for", known.Unused, known.Series),
+	}
+	if q.View == "" {
+		return data.Frames{views["metrics"], views["labels"], views["pairs"]}, nil
+	}
+	frame, ok := views[q.View]
+	if !ok {
+		return nil, invalidf("%q is not a view of cardinality: it is metrics, labels, pairs, churn or unused", q.View)
+	}
+	if frame.Rows() == 0 && len(known.Churn)+len(known.Unused) == 0 && (q.View == "churn" || q.View == "unused") {
+		frame.AppendNotices(data.Notice{Severity: data.NoticeSeverityInfo, Text: "There is nothing to show, or this Belfry does not know it yet."})
+	}
+	return data.Frames{frame}, nil
+}
+
+// headCardinality asks as one asks a Prometheus.
+func (d *Datasource) headCardinality(ctx context.Context, limit int) (*belfry.Cardinality, error) {
 	status, err := d.client.TSDBStatus(ctx, limit)
 	if err != nil {
 		return nil, err
 	}
-	frames := data.Frames{
-		d.countFrame("Series by metric", "metric", "series", status.SeriesByMetric, status.HeadStats.NumSeries, `{__name__="${__value.raw}"}`),
-		d.countFrame("Values by label", "label", "values", status.ValuesByLabel, 0, `topk(20, count by (${__value.raw}) ({${__value.raw}!=""}))`),
-		d.countFrame("Series by label and value", "pair", "series", status.SeriesByPair, status.HeadStats.NumSeries, ""),
+	out := &belfry.Cardinality{Series: status.HeadStats.NumSeries}
+	for _, c := range status.SeriesByMetric {
+		out.Metrics = append(out.Metrics, belfry.MetricUse{Name: c.Name, Series: c.Value})
 	}
-	switch q.View {
-	case "":
-	case "metrics":
-		frames = frames[:1]
-	case "labels":
-		frames = frames[1:2]
-	case "pairs":
-		frames = frames[2:]
-	default:
-		return nil, invalidf("%q is not a view of cardinality: it is metrics, labels or pairs", q.View)
+	for _, c := range status.ValuesByLabel {
+		out.Labels = append(out.Labels, belfry.LabelCount{Name: c.Name, Values: c.Value})
 	}
-	return frames, nil
+	for _, c := range status.SeriesByPair {
+		out.Pairs = append(out.Pairs, belfry.PairCount{Pair: c.Name, Series: c.Value})
+	}
+	return out, nil
+}
+
+func (d *Datasource) metricUses(title string, list []belfry.MetricUse, total int64) *data.Frame {
+	counts := make([]belfry.NamedCount, 0, len(list))
+	created, asked, senders := make([]int64, len(list)), make([]*time.Time, len(list)), make([]string, len(list))
+	for i, m := range list {
+		counts = append(counts, belfry.NamedCount{Name: m.Name, Value: m.Series})
+		created[i], asked[i] = m.CreatedLastHour, m.LastQueried
+		var names []string
+		for _, s := range m.Senders {
+			names = append(names, s.Value)
+		}
+		senders[i] = strings.Join(names, ", ")
+	}
+	f := d.countFrame(title, "metric", "series", counts, total, `{__name__="${__value.raw}"}`)
+	f.Fields = append(f.Fields, data.NewField("created in the last hour", nil, created), data.NewField("last asked for", nil, asked),
+		data.NewField("sent by", nil, senders))
+	return f
 }
 
 func (d *Datasource) countFrame(title, what, counted string, list []belfry.NamedCount, total int64, link string) *data.Frame {

@@ -93,7 +93,7 @@ export function OwnQuery(props: Props) {
     case 'cardinality':
       return (
         <InlineFieldRow>
-          <Choice label="View" value={query.view ?? ''} options={choices('', 'metrics', 'labels', 'pairs')} onChange={(view) => set({ view })} />
+          <Choice label="View" value={query.view ?? ''} options={choices('', 'metrics', 'labels', 'pairs', 'churn', 'unused')} onChange={(view) => set({ view })} />
         </InlineFieldRow>
       );
     case 'serviceMap':
