@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,10 +139,86 @@ func TestJoinedAgainstMemory(t *testing.T) {
 	}
 }
 
+// TestJoinedAfterDeletion deletes spans out of the middle of traces: the rest is
+// joined as if they had never been there, while the deletion hides them and when they are gone.
+func TestJoinedAfterDeletion(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	s, memory := open(t, t.TempDir()), tracestest.NewMemory()
+	var kept []traces.Span
+	for round := range 3 {
+		spans := brokenTraces(r, 30)
+		for i := range spans {
+			spans[i].TraceID[0] = byte(round + 1)
+			if spans[i].Name != "x" {
+				kept = append(kept, spans[i])
+			}
+		}
+		_, err := s.Append(t.Context(), "t", traces.AppendTracesData(nil, spans))
+		require.NoError(t, err)
+		if round < 2 {
+			require.NoError(t, s.Flush(t.Context()))
+		}
+	}
+	_, err := memory.Append(t.Context(), "t", traces.AppendTracesData(nil, kept))
+	require.NoError(t, err)
+	d, err := s.Delete(t.Context(), traces.DeleteRequest{
+		Tenant: "t", From: tracestest.Epoch, To: tracestest.Epoch + int64(2000e9), Delay: time.Hour,
+		Filter: traces.Compare{Field: traces.Intrinsic(traces.Name), Op: traces.OpEqual, Value: traces.String("x")},
+	})
+	require.NoError(t, err)
+	compareStores(t, r, s, memory)
+	_, err = s.CancelDeletion(t.Context(), "t", d.ID, false)
+	require.NoError(t, err)
+	d, err = s.Delete(t.Context(), traces.DeleteRequest{
+		Tenant: "t", From: tracestest.Epoch, To: tracestest.Epoch + int64(2000e9),
+		Filter: traces.Compare{Field: traces.Intrinsic(traces.Name), Op: traces.OpEqual, Value: traces.String("x")},
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		now, err := s.Deletion(t.Context(), "t", d.ID)
+		return err == nil && !now.Ended.IsZero()
+	}, time.Minute, 5*time.Millisecond)
+	compareStores(t, r, s, memory)
+}
+
+// TestJoinedTraceOfManySpans is about a trace that is as long as others are many.
+func TestJoinedTraceOfManySpans(t *testing.T) {
+	const n = 100_000
+	spans := make([]traces.Span, n)
+	resource := &traces.Resource{Attributes: []traces.Attribute{{Key: "service.name", Value: traces.String("loop")}}}
+	for i := range spans {
+		s := &spans[i]
+		s.TraceID[15], s.Resource, s.Name, s.Start, s.Duration = 1, resource, "step", tracestest.Epoch+int64(i), 10
+		binary.BigEndian.PutUint64(s.ID[:], uint64(i+1))
+		binary.BigEndian.PutUint64(s.ParentID[:], uint64(i/3)) // span i+1 below span i/3: a tree of three branches each
+		if i == n-1 {
+			s.Name = "last"
+		}
+	}
+	s := open(t, t.TempDir())
+	for len(spans) > 0 {
+		_, err := s.Append(t.Context(), "t", traces.AppendTracesData(nil, spans[:20_000]))
+		require.NoError(t, err)
+		spans = spans[20_000:]
+	}
+	for _, place := range []string{"memory", "part"} {
+		for query, want := range map[string]string{
+			`{ name = "step" } >> { name = "last" }`:                           "1 []",
+			`{ name = "last" } << { }`:                                         "10 []",
+			`{ span:childCount = 1 && rootName = "step" } > { name = "last" }`: "1 []",
+			`{ } !< { }`: "66667 []",
+		} {
+			got := searchAll(t, s, query, tracestest.Epoch-1e9, tracestest.Epoch+1e9)
+			require.Contains(t, got, ": "+want, "%s in %s", query, place)
+		}
+		require.NoError(t, s.Flush(t.Context()))
+	}
+}
+
 func compareStores(t *testing.T, r *rand.Rand, s *store.Store, memory tracestest.Store) {
 	t.Helper()
 	from, to := tracestest.Epoch, tracestest.Epoch+int64(2000e9)
-	for range 50 {
+	for range 30 {
 		a, b := from, to
 		if r.IntN(4) == 0 {
 			a, b = from+r.Int64N(500)*1e9, to-r.Int64N(1300)*1e9

@@ -77,14 +77,30 @@ type lexer struct {
 func lex(src string) ([]token, error) {
 	l := &lexer{src: src}
 	for {
-		for l.pos < len(src) && strings.IndexByte(" \t\r\n", src[l.pos]) >= 0 {
-			l.pos++
-		}
+		l.skipBlanks()
 		if l.pos == len(src) {
 			return append(l.tokens, token{kind: tokEOF, pos: l.pos}), nil
 		}
 		if err := l.next(); err != nil {
 			return nil, err
+		}
+	}
+}
+
+// skipBlanks skips white space, and comments from // to the end of the line.
+func (l *lexer) skipBlanks() {
+	for l.pos < len(l.src) {
+		switch rest := l.src[l.pos:]; {
+		case strings.IndexByte(" \t\r\n", rest[0]) >= 0:
+			l.pos++
+		case strings.HasPrefix(rest, "//"):
+			end := strings.IndexByte(rest, '\n')
+			if end < 0 {
+				end = len(rest)
+			}
+			l.pos += end
+		default:
+			return
 		}
 	}
 }
