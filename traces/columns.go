@@ -24,6 +24,8 @@ type Columns interface {
 	Column(f Field) (*Column, error)
 	// Spans returns the spans with the wanted fields; nil wants all.
 	Spans(fields []Field) ([]Span, error)
+	// Attributes returns the attributes that some of the spans, or their resources, have.
+	Attributes() ([]Field, error)
 	// IDs returns the IDs of a span.
 	IDs(i int) (TraceID, SpanID, error)
 	// Place says where a span is; within Joined only.

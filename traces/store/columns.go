@@ -92,6 +92,32 @@ func (c *columns) Starts() []int64 { return c.block.Times() }
 // Place implements traces.Columns.
 func (c *columns) Place(i int) traces.Place { return traces.Place(c.block.Place(i)) }
 
+// Attributes implements traces.Columns.
+func (c *columns) Attributes() ([]traces.Field, error) {
+	keys, err := c.block.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var out []traces.Field
+	for _, key := range keys { // sorted by name
+		if name, ok := attributeKey(key.Name); ok {
+			if f := (traces.Field{Scope: traces.ScopeSpan, Name: name}); len(out) == 0 || out[len(out)-1] != f {
+				out = append(out, f)
+			}
+		}
+	}
+	known := map[string]bool{}
+	for stream := range c.block.StreamRuns() {
+		for _, a := range c.resources.of(stream).Attributes {
+			if !known[a.Key] {
+				known[a.Key] = true
+				out = append(out, traces.Field{Scope: traces.ScopeResource, Name: a.Key})
+			}
+		}
+	}
+	return out, nil
+}
+
 // IDs implements traces.Columns.
 func (c *columns) IDs(i int) (trace traces.TraceID, span traces.SpanID, err error) {
 	for _, id := range []struct {

@@ -8,9 +8,6 @@ import (
 
 // onColumns reports whether all that the function reads of a span can be read from columns.
 func (m *Metrics) onColumns() bool {
-	if m.Func == "compare" {
-		return false
-	}
 	for _, ref := range m.refs() {
 		if !refOnColumns(ref) {
 			return false
@@ -24,6 +21,9 @@ func (m *Metrics) refs() []FieldRef {
 	refs := fieldsOf(m.Of, nil)
 	for _, by := range m.By {
 		refs = fieldsOf(by, refs)
+	}
+	if m.Compare != nil {
+		refs = fieldsOf(m.Compare.Selection.Expr, refs)
 	}
 	return refs
 }
@@ -59,6 +59,9 @@ func (c *columnAggregator) visit(cols traces.Columns) error {
 	}
 	if err := c.eval.load(c.a.metrics.refs()); err != nil {
 		return err
+	}
+	if c.a.compare != nil {
+		return c.compare(keep)
 	}
 	c.readValues()
 	c.readKeys()

@@ -50,6 +50,11 @@ func (c *comparison) observe(def *Compare, s spanAt, step int) {
 }
 
 func (c *comparison) count(side int, field string, v traces.Value, step int) {
+	c.add(side, field, v, step, 1)
+}
+
+// add counts a value n times.
+func (c *comparison) add(side int, field string, v traces.Value, step int, n int64) {
 	values := c.counts[side][field]
 	if values == nil {
 		values = map[string]*valueCounts{}
@@ -64,8 +69,8 @@ func (c *comparison) count(side int, field string, v traces.Value, step int) {
 		counts = &valueCounts{value: v, steps: make([]int64, c.steps)}
 		values[text] = counts
 	}
-	counts.total++
-	counts.steps[step]++
+	counts.total += n
+	counts.steps[step] += n
 }
 
 func (c *comparison) merge(o *comparison) {

@@ -40,6 +40,7 @@ func (g generator) tempoQueries(prefix string, batches int) []query {
 		{name: "root name and duration", url: search(`{ rootName = "GET /cart" && traceDuration > 200ms }`)},
 		{name: "rate by service", url: metrics(`{ } | rate() by (resource.service.name)`)},
 		{name: "quantiles by name", url: metrics(`{ } | quantile_over_time(duration, .5, .99) by (name)`)},
+		{name: "compare", url: metrics(`{ } | compare({ status = error })`)},
 		{name: "rate of a structure", url: metrics(`{ resource.service.name = "frontend" } >> { status = error } | rate() by (resource.service.name)`)},
 	}
 }
