@@ -14,7 +14,8 @@ import (
 //
 // Rows of a group may arrive at any time, so that a part may lack some. The
 // engine keeps count: GroupView.Whole hands out the groups of which one part has
-// all rows, whose derived columns are right; GroupView.Apart hands out the rest.
+// all rows, whose derived columns are right; GroupView.Apart hands out the rest. Rows without
+// an ID are groups of their own, from which nothing is derived.
 type Grouping struct {
 	ID      ColRef // an Indexed column; rows that share its value are a group
 	Ordinal ColRef // an Int column, which numbers the groups of a part from 0 by their first rows' times; not to be set by the decoder

@@ -87,7 +87,7 @@ func (m *joinedMem) split(db *DB, parts []*partHandle, apart *hashSet) *memSplit
 	}
 	for i := range m.rows.Blocks {
 		for row, n := range m.rows.Blocks[i].Group {
-			if n == NoGroup || is[n] {
+			if n != NoGroup && is[n] {
 				out.rows[i] = append(out.rows[i], uint32(row))
 			}
 		}
