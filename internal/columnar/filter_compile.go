@@ -52,7 +52,8 @@ type leaf struct {
 	// Values by kind: at most one of the two is used for a kind.
 	bytesMatch [column.JSON + 1]func([]byte) bool
 	numMatch   [column.JSON + 1]func(uint64) bool
-	takes      [column.JSON + 1]bool // the condition can hold for values of this kind
+	takes      [column.JSON + 1]bool    // the condition can hold for values of this kind
+	only       [column.JSON + 1]*uint64 // the one number of this kind that it holds for
 
 	// Range of numbers that can match, for pruning; only if bounded.
 	bounded bool
@@ -336,6 +337,7 @@ func (l *leaf) equalAny(values []Value, asText bool) {
 			l.takes[k] = true
 			if len(set) == 1 {
 				for only := range set {
+					l.only[k] = &only
 					l.numMatch[k] = func(n uint64) bool { return n == only }
 				}
 			} else {

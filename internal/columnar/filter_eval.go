@@ -3,6 +3,7 @@ package columnar
 import (
 	"bytes"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -473,6 +474,10 @@ func (l *leaf) match(v *Vector, in, out bitmap, loaded bool, a *column.Arena) {
 		return
 	}
 	if !k.VarWidth() {
+		if only := l.only[k]; only != nil {
+			matchNumber(v.Nums(), *only, m, out)
+			return
+		}
 		nums, match := v.Nums(), l.numMatch[k]
 		m.each(func(i int) {
 			if match(nums[i]) {
@@ -497,6 +502,21 @@ func (l *leaf) match(v *Vector, in, out bitmap, loaded bool, a *column.Arena) {
 	})
 }
 
+// matchNumber adds to out the rows of m whose number is only, 64 rows at a time.
+func matchNumber(nums []uint64, only uint64, m, out bitmap) {
+	for w, word := range m {
+		if word == 0 {
+			continue
+		}
+		equal := uint64(0)
+		for i, n := range nums[w*64 : min(w*64+64, len(nums))] {
+			d := n ^ only
+			equal |= ((d|-d)>>63 ^ 1) << i // without a branch
+		}
+		out[w] |= equal & word
+	}
+}
+
 // matchDict decides once per dictionary entry that occurs.
 func (l *leaf) matchDict(v *Vector, n int, m, out bitmap, a *column.Arena) {
 	match := l.bytesMatch[v.Kind()]
@@ -506,20 +526,23 @@ func (l *leaf) matchDict(v *Vector, n int, m, out bitmap, a *column.Arena) {
 		}
 		return
 	}
-	verdict := a.Bytes(n) // 0 unknown, 1 no, 2 yes
+	verdict := a.Bytes(n) // 0 unknown, 2 no, 3 yes
 	clear(verdict)
-	m.each(func(i int) {
-		id := v.DictID(i)
-		if verdict[id] == 0 {
-			verdict[id] = 1
-			if match(v.DictBytes(id)) {
+	for w, word := range m {
+		hits := uint64(0)
+		for ; word != 0; word &= word - 1 {
+			bit := bits.TrailingZeros64(word)
+			id := v.DictID(w*64 + bit)
+			if verdict[id] == 0 {
 				verdict[id] = 2
+				if match(v.DictBytes(id)) {
+					verdict[id] = 3
+				}
 			}
+			hits |= uint64(verdict[id]&1) << bit
 		}
-		if verdict[id] == 2 {
-			out.set(i)
-		}
-	})
+		out[w] |= hits
+	}
 }
 
 // matchNeedle searches all values at once for what every match contains, and
