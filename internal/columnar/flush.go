@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/columnar/part"
 	"belfry/internal/vfs"
@@ -311,6 +312,8 @@ type memSource struct {
 	done bool
 	idx  []int // positions of the columns in the tenant
 	vecs []*Vector
+	few  []*column.Builder // columns with few values, by position like vecs
+	to   []uint32          // row of the block to place in rows plus one
 
 	derived []derivedColumn // of the rows in their order
 }
@@ -321,7 +324,7 @@ func newMemSource(t *memTenant, b *memBlock, rows []uint32) *memSource {
 
 func (s *memSource) next() (*mergeBlock, error) {
 	if s.done {
-		s.b, s.rows, s.vecs, s.derived = nil, nil, nil, nil
+		*s = memSource{done: true}
 		return nil, nil
 	}
 	s.done = true
@@ -336,6 +339,8 @@ func (s *memSource) next() (*mergeBlock, error) {
 		out.columns = append(out.columns, d.key)
 	}
 	s.vecs = make([]*Vector, len(out.columns))
+	s.few = make([]*column.Builder, len(out.columns))
+	out.sparse = s.sparse
 	start := 0
 	for i, row := range s.rows {
 		out.times[i] = s.b.times[row]
@@ -345,6 +350,24 @@ func (s *memSource) next() (*mergeBlock, error) {
 		}
 	}
 	return out, nil
+}
+
+// sparse returns a column with few values in the order of rows: a vector of each of thousands of
+// such columns would take many times the memtable.
+func (s *memSource) sparse(i int) *column.Builder {
+	if i >= len(s.idx) || !s.b.cols[s.idx[i]].Sparse(len(s.b.times)) {
+		return nil
+	}
+	if s.few[i] == nil {
+		if s.to == nil {
+			s.to = make([]uint32, len(s.b.times))
+			for place, row := range s.rows {
+				s.to[row] = uint32(place) + 1
+			}
+		}
+		s.few[i] = s.b.cols[s.idx[i]].Permuted(s.to)
+	}
+	return s.few[i]
 }
 
 func (s *memSource) vector(i int) (*Vector, error) {

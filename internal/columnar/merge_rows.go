@@ -26,6 +26,8 @@ type mergeBlock struct {
 	columns []ColumnKey
 	// vector returns a column of the block, by position in columns.
 	vector func(i int) (*Vector, error)
+	// sparse, if set, returns a column with few values as such, nil for others.
+	sparse func(i int) *column.Builder
 }
 
 // cursor is a source's place.
@@ -98,6 +100,10 @@ type outColumn struct {
 
 // A block of a part is closed at this many bytes of column data.
 const maxBlockBytes = 8 << 20
+
+// So it is at so many rows times columns, however few have a value: who reads a
+// column has a word for each row.
+const maxBlockCells = 8 << 20
 
 func newMerger(o *Options, w *part.Writer, blockRows int, sources []mergeSource) *merger {
 	m := &merger{w: w, o: o, flags: map[ColumnKey]uint8{}, maxBlock: blockRows, maxCols: o.MaxColumns, index: map[ColumnKey]int{}}
@@ -187,7 +193,7 @@ func (m *merger) step(ctx context.Context) error {
 			return err
 		}
 	}
-	if full || m.bytes >= maxBlockBytes {
+	if full || m.bytes >= maxBlockBytes || len(m.times)*len(m.cols) >= maxBlockCells {
 		return m.flush()
 	}
 	return nil
@@ -268,6 +274,13 @@ func (m *merger) copyHead(s *mergeSegment) {
 
 func (m *merger) copyColumns(s *mergeSegment, out []int, at uint32) error {
 	for i, o := range out {
+		if few := s.few(i, o); few != nil {
+			b := &m.cols[o].b
+			before := b.Size()
+			b.AppendBuilder(at, few, s.from, s.to)
+			m.bytes += b.Size() - before
+			continue
+		}
 		v, err := s.block.vector(i)
 		if err != nil {
 			return err
@@ -282,6 +295,14 @@ func (m *merger) copyColumns(s *mergeSegment, out []int, at uint32) error {
 		m.bytes += b.Size() - before
 	}
 	return nil
+}
+
+// few returns a source's column with few values, if it goes to a column of its own.
+func (s *mergeSegment) few(i, out int) *column.Builder {
+	if s.block.sparse == nil || out < 0 || s.block.columns[i] == overflowKey {
+		return nil
+	}
+	return s.block.sparse(i)
 }
 
 // spill adds a column's values to the rows' overflow entries.

@@ -1,5 +1,10 @@
 package column
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Builder collects the values of one column, row by row, in ascending rows. Its
 // slices only grow: a copy of the struct is a snapshot that stays good while the
 // Builder is appended to.
@@ -273,4 +278,36 @@ func NewBuilderLike(b *Builder) *Builder {
 		n.rows = make([]uint32, 0, b.count)
 	}
 	return n
+}
+
+// Sparse reports whether so few of n rows have a value that a word for each row
+// would be most of what the column takes.
+func (b *Builder) Sparse(n int) bool { return b.sparse && b.count*sparseShare < n }
+
+const sparseShare = 8
+
+// Permuted returns the values in a new order: those of row r become those of row to[r]-1,
+// or of none where to[r] is 0.
+func (b *Builder) Permuted(to []uint32) *Builder {
+	type move struct{ row, value uint32 }
+	moves := make([]move, 0, b.count)
+	for i := range b.count {
+		row := uint32(i)
+		if b.sparse {
+			row = b.rows[i]
+		}
+		if to[row] > 0 {
+			moves = append(moves, move{to[row] - 1, uint32(i)})
+		}
+	}
+	slices.SortFunc(moves, func(x, y move) int { return cmp.Compare(x.row, y.row) })
+	out := &Builder{Kind: b.Kind}
+	for _, m := range moves {
+		if b.Kind.VarWidth() {
+			out.AppendBytes(m.row, b.data[b.offs[m.value]:b.offs[m.value+1]])
+		} else {
+			out.AppendNum(m.row, b.nums[m.value])
+		}
+	}
+	return out
 }
