@@ -75,7 +75,7 @@ func (a *API) postmortem(w http.ResponseWriter, r *http.Request) {
 		for _, l := range found.Lines {
 			report.LogLines = append(report.LogLines, l.At.Format(time.RFC3339)+" "+l.Text)
 		}
-		if len(found.Series) > 0 {
+		if found.Drawable() {
 			report.Chart = a.engine.ChartLink(report.Incident.ID)
 		}
 	}

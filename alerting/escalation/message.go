@@ -95,7 +95,7 @@ func (e *Engine) addLinks(m *notify.Message, o outboxRow, to oncall.Method) {
 		q.Set("to", strconv.FormatInt(ev.To.UnixMilli(), 10))
 		return q
 	}
-	if len(ev.Series) > 0 {
+	if ev.Drawable() {
 		m.ChartURL = links.Chart(i.ID)
 	}
 	switch {

@@ -38,7 +38,7 @@ var (
 // PNG draws the series and the threshold. It returns nil where there is nothing to
 // draw. The picture depends on nothing but the evidence.
 func (e *Evidence) PNG() []byte {
-	if e == nil {
+	if !e.Drawable() {
 		return nil
 	}
 	c := canvas{img: image.NewRGBA(image.Rect(0, 0, chartWidth, chartHeight)), from: e.From.UnixMilli(), to: e.To.UnixMilli()}
@@ -71,14 +71,12 @@ type canvas struct {
 func (c *canvas) fit(e *Evidence) bool {
 	c.low, c.top = math.Inf(1), math.Inf(-1)
 	add := func(v float64) { c.low, c.top = min(c.low, v), max(c.top, v) }
-	points := 0
 	for _, s := range e.Series {
 		for _, p := range s.Points {
-			points++
 			add(p.V)
 		}
 	}
-	if points < 2 || c.to <= c.from {
+	if c.to <= c.from {
 		return false
 	}
 	if limit, ok := e.limit(); ok {

@@ -105,7 +105,7 @@ func New(c Config, stores Stores, log *slog.Logger) (*Collector, error) {
 // Range of a chart and its resolution.
 const (
 	before    = time.Hour
-	chartStep = time.Minute
+	chartStep = 30 * time.Second
 	maxSeries = 5
 	maxLine   = 500 // bytes of a log line
 )
@@ -226,6 +226,17 @@ func (e *Evidence) Last() (float64, bool) {
 	}
 	points := e.Series[0].Points
 	return points[len(points)-1].V, true
+}
+
+// Drawable reports whether there is a picture of it.
+func (e *Evidence) Drawable() bool {
+	points := 0
+	if e != nil {
+		for _, s := range e.Series {
+			points += len(s.Points)
+		}
+	}
+	return points > 1
 }
 
 // LabelText is a series' labels for people.

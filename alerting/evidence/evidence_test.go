@@ -117,6 +117,17 @@ func TestAPageDoesNotWait(t *testing.T) {
 	require.Nil(t, collect(t, evidence.DefaultConfig(), evidence.Stores{}, "http://elsewhere/", nil))
 }
 
+func TestThresholds(t *testing.T) {
+	for expr, want := range map[string]string{`{ span.a = 1 } | rate() > 0.2`: `{ span.a = 1 } | rate()`, "x == bool 1e3": "x", "{ span.a > 5 }": "", "sum(x > 5)": "", "x": ""} {
+		got, ok := evidence.WithoutThreshold(expr)
+		require.Equal(t, want, got, expr)
+		require.Equal(t, want != "", ok)
+	}
+	one := &evidence.Evidence{From: now.Add(-time.Hour), To: now, Series: []evidence.Series{{Points: points(1)}}}
+	require.False(t, one.Drawable())
+	require.Nil(t, one.PNG(), "one point is no line")
+}
+
 func TestConfigFaults(t *testing.T) {
 	c := evidence.Config{LogLines: 99, Redact: []evidence.Redaction{{Pattern: "("}, {}}}
 	err := c.Validate()

@@ -41,6 +41,16 @@ func thresholdOf(expr string) string {
 	return m[1] + " " + m[2]
 }
 
+// WithoutThreshold returns what an expression compares with a number at its end,
+// for languages that have no better way to tell; false where it does not.
+func WithoutThreshold(expr string) (operand string, ok bool) {
+	at := threshold.FindStringIndex(expr)
+	if at == nil || strings.HasSuffix(strings.TrimSpace(expr), ")") {
+		return "", false
+	}
+	return strings.TrimSpace(expr[:at[0]]), true
+}
+
 // limit returns the number of a threshold.
 func (e *Evidence) limit() (float64, bool) {
 	_, number, ok := strings.Cut(e.Threshold, " ")

@@ -161,6 +161,9 @@ func (l *Links) Page(path string, query url.Values) string {
 	if l.base == "" {
 		return ""
 	}
+	if len(query) == 0 {
+		return l.base + path
+	}
 	return l.base + path + "?" + query.Encode()
 }
 

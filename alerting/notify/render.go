@@ -118,7 +118,7 @@ func (r *renderer) render(methodType string, m *Message) Text {
 }
 
 // hasPicture reports whether a chart goes with the message.
-func hasPicture(m *Message) bool { return !m.Over() && m.Evidence != nil && len(m.Evidence.Series) > 0 }
+func hasPicture(m *Message) bool { return !m.Over() && m.Evidence.Drawable() }
 
 func execute(t *template.Template, m *Message) string {
 	var b strings.Builder

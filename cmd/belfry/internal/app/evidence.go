@@ -97,7 +97,7 @@ func (l logRanger) Newest(ctx context.Context, id, expr string, from, to time.Ti
 type traceRanger struct{ engine *traceql.Engine }
 
 // Operand implements evidence.Ranger.
-func (traceRanger) Operand(string) (string, bool) { return "", false }
+func (traceRanger) Operand(expr string) (string, bool) { return evidence.WithoutThreshold(expr) }
 
 func (t traceRanger) Range(ctx context.Context, id, expr string, from, to time.Time, step time.Duration) ([]evidence.Series, error) {
 	q, err := traceql.Parse(expr)
