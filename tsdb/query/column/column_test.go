@@ -86,11 +86,11 @@ func TestReaderJoinsChunks(t *testing.T) {
 	r := NewReader()
 	a := []promql.FPoint{{T: 1, F: 1}, {T: 2, F: 2}}
 	b := []promql.FPoint{{T: 3, F: 3}}
-	got, err := r.Read(series(encode(t, a), encode(t, b)))
+	got, err := r.Read(series(encode(t, a), encode(t, b)), 0, math.MaxInt64)
 	require.NoError(t, err)
 	requireSame(t, append(a, b...), got)
 
-	_, err = r.Read(series(encode(t, b), encode(t, a)))
+	_, err = r.Read(series(encode(t, b), encode(t, a)), 0, math.MaxInt64)
 	require.ErrorIs(t, err, ErrOverlap)
 }
 
@@ -100,7 +100,7 @@ func TestReaderReadsXOR2(t *testing.T) {
 	require.NoError(t, err)
 	app.Append(0, 1, 2)
 	app.Append(0, 5, 3)
-	got, err := NewReader().Read(series(c))
+	got, err := NewReader().Read(series(c), 0, math.MaxInt64)
 	require.NoError(t, err)
 	requireSame(t, []promql.FPoint{{T: 1, F: 2}, {T: 5, F: 3}}, got)
 }
@@ -111,7 +111,7 @@ func TestReaderRefusesHistograms(t *testing.T) {
 	require.NoError(t, err)
 	_, _, _, err = app.AppendHistogram(nil, 0, 1, &histogram.Histogram{Count: 1, ZeroCount: 1}, false)
 	require.NoError(t, err)
-	_, err = NewReader().Read(series(c))
+	_, err = NewReader().Read(series(c), 0, math.MaxInt64)
 	require.ErrorIs(t, err, ErrHistogram)
 }
 

@@ -3,7 +3,6 @@ package column
 import (
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 
@@ -39,13 +38,13 @@ func NewReader() *Reader {
 	return &Reader{plain: reflect.TypeOf(chunkenc.NewXORChunk().Iterator(nil))}
 }
 
-// Read returns the samples of a series in the order of time, stale markers
-// included. They may begin before and end after the range that was selected.
-// The slice is valid until the next call.
-func (r *Reader) Read(s storage.ChunkSeries) ([]promql.FPoint, error) {
+// Read returns the samples of a series from mint to maxt, milliseconds, in the
+// order of time, stale markers included. There may be others before and after
+// them, of the chunks at the ends. The slice is valid until the next call.
+func (r *Reader) Read(s storage.ChunkSeries, mint, maxt int64) ([]promql.FPoint, error) {
 	r.points = r.points[:0]
 	if columns, ok := s.(tsdb.ColumnReader); ok {
-		if ok, err := r.readColumns(columns); ok || err != nil {
+		if ok, err := r.readColumns(columns, mint, maxt); ok || err != nil {
 			return r.points, err
 		}
 	}
@@ -66,9 +65,9 @@ func (r *Reader) Read(s storage.ChunkSeries) ([]promql.FPoint, error) {
 }
 
 // readColumns reads a series that keeps columns, unless it has histograms.
-func (r *Reader) readColumns(s tsdb.ColumnReader) (bool, error) {
+func (r *Reader) readColumns(s tsdb.ColumnReader, mint, maxt int64) (bool, error) {
 	r.columns.Reset()
-	ok, err := s.AppendColumns(&r.columns, math.MinInt64, math.MaxInt64)
+	ok, err := s.AppendColumns(&r.columns, mint, maxt)
 	if !ok || err != nil {
 		return false, err
 	}

@@ -189,6 +189,9 @@ func (e *evaluation) newcomer(ls labels.Labels) error {
 type worker struct {
 	e      *evaluation
 	reader *column.Reader
+
+	mint, maxt int64 // of the samples that are looked at
+
 	ranges *rangeEvaluator // nil for an instant selector
 	groups *groups         // nil without an aggregation
 	vals   []float64
@@ -200,7 +203,8 @@ type worker struct {
 }
 
 func (e *evaluation) newWorker() *worker {
-	w := &worker{e: e, reader: column.NewReader()}
+	hints := e.f.hints()
+	w := &worker{e: e, reader: column.NewReader(), mint: hints.Start, maxt: hints.End}
 	if e.f.call != nil {
 		w.ranges = newRangeEvaluator(e.f)
 	}
@@ -233,7 +237,7 @@ func (w *worker) take(ctx context.Context, b batch) {
 }
 
 func (w *worker) one(s storage.ChunkSeries, order int) error {
-	points, err := w.reader.Read(s)
+	points, err := w.reader.Read(s, w.mint, w.maxt)
 	if err != nil {
 		return err
 	}
