@@ -37,11 +37,3 @@ CREATE TABLE maintenance_windows (
   updated_at BIGINT NOT NULL,
   PRIMARY KEY (tenant, name)
 );
-
--- Silences that end when no alert that they match fires any more. idle_since is
--- when that began; 0 while one fires, or none has fired yet.
-CREATE TABLE silences_until_resolved (
-  silence_id TEXT   NOT NULL PRIMARY KEY,
-  seen       BIGINT NOT NULL,
-  idle_since BIGINT NOT NULL
-);

@@ -252,6 +252,11 @@ func (a *alerting) compare(ctx context.Context, g *group) (errs []error, err err
 	a.mu.Lock()
 	sent := slices.Clone(a.sent)
 	a.mu.Unlock()
+	// What is sent at the same second has no order.
+	slices.SortStableFunc(sent, func(x, y notification) int {
+		return cmp.Or(cmp.Compare(x.at.Truncate(time.Second), y.at.Truncate(time.Second)),
+			cmp.Compare(x.Receiver, y.Receiver), cmp.Compare(x.GroupLabels.String(), y.GroupLabels.String()))
+	})
 	last := time.Duration(-1)
 	for _, t := range g.NotificationTests {
 		got := between(sent, func(n notification) time.Duration { return n.at.Truncate(time.Second) }, last, time.Duration(t.EvalTime))
@@ -324,7 +329,7 @@ type page struct {
 
 func (a *alerting) pages(ctx context.Context) (out []page, err error) {
 	err = a.db.View(ctx, func(tx *state.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT person, channel, method, kind, done_at FROM outbox WHERE status = 'sent' ORDER BY done_at, id`)
+		rows, err := tx.Query(ctx, `SELECT person, channel, method, kind, done_at FROM outbox WHERE status = 'sent' ORDER BY done_at / 1000, kind, channel, person, method`)
 		out, err = state.Collect(rows, err, func(r *sql.Rows) (p page, err error) {
 			var at int64
 			err = r.Scan(&p.person, &p.channel, &p.method, &p.kind, &at)

@@ -26,6 +26,11 @@ func TestAllThatCanBeTested(t *testing.T) {
 	require.Equal(t, "testdata/good.yaml: ok, 5 test(s)\n", out)
 }
 
+func TestAcceptance(t *testing.T) {
+	code, out := run(t, Options{}, "testdata/acceptance.yaml")
+	require.Zero(t, code, out)
+}
+
 func TestFailuresSayWhatCameInstead(t *testing.T) {
 	code, out := run(t, Options{}, "testdata/bad.yaml")
 	require.Equal(t, 1, code)
