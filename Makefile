@@ -50,7 +50,7 @@ plugin-host: $(PLUGIN_MODULES)
 	@cd $(PLUGIN) && $(NPM) run --silent build && GO=$(GO) build/backend.sh $$($(GO) env GOOS)/$$($(GO) env GOARCH)
 
 plugin-test: $(PLUGIN_MODULES) ## the plugin's tests, against a real Belfry
-	cd $(PLUGIN) && $(GO) vet ./... && $(GO) test ./...
+	cd $(PLUGIN) && $(GO) vet ./pkg/... ./browser/... && $(GO) test ./pkg/...
 	cd $(PLUGIN) && $(NPM) run --silent lint && $(NPM) test --silent
 
 plugin-browser: plugin-host ## the built plugin in a real browser

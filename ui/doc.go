@@ -18,6 +18,6 @@
 //     requests from Belfry itself only, and nothing inline.
 //
 // The app talks to Belfry by its public HTTP APIs alone and never to any other
-// host. So does the data source plugin for Grafana in grafana, which is a Go
-// module of its own and no part of the binary.
+// host. So does the data source plugin for Grafana (folder grafana), which is a
+// Go module of its own and no part of the binary.
 package ui

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,11 +26,12 @@ import (
 // TestShippedBinary starts the program as it is shipped, by itself, and drives it
 // as Grafana does. PLUGIN_BINARY names one that is built.
 //
-// A standalone plugin ends every process whose command line has the path of its
-// executable, so this one lies in a folder of its own and nothing wraps it.
+// A standalone plugin ends every other process whose command line has the name of
+// its executable: a running Grafana's, or a build's. So it goes by another name here.
 func TestShippedBinary(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "gpx_belfry_test")
+	name := fmt.Sprintf("belfry_standalone_test_%d", os.Getpid())
+	binary := filepath.Join(dir, name)
 	if built := os.Getenv("PLUGIN_BINARY"); built != "" {
 		text, err := os.ReadFile(built)
 		require.NoError(t, err)
@@ -41,6 +43,7 @@ func TestShippedBinary(t *testing.T) {
 	}
 	manifest, err := os.ReadFile("../../src/plugin.json")
 	require.NoError(t, err)
+	manifest = bytes.Replace(manifest, []byte(`"gpx_belfry"`), fmt.Appendf(nil, "%q", name), 1)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "plugin.json"), manifest, 0o600))
 	cmd := exec.Command(binary, "-standalone")
 	cmd.Dir = dir
