@@ -33,6 +33,12 @@ type Imported struct {
 // Times without a zone are in loc. named returns the person whom a summary or an
 // attendee means. The error is of a calendar that cannot be read at all.
 func ReadICal(r io.Reader, loc *time.Location, from, to time.Time, named func(string) (string, bool)) (shifts []Imported, skipped []string, err error) {
+	// The library panics on some broken lines.
+	defer func() {
+		if p := recover(); p != nil {
+			shifts, skipped, err = nil, nil, fault.Invalidf("the calendar cannot be read: %v", p)
+		}
+	}()
 	raw, err := io.ReadAll(io.LimitReader(r, maxCalendar+1))
 	switch {
 	case err != nil:
