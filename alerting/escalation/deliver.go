@@ -16,11 +16,13 @@ import (
 	"belfry/internal/state"
 )
 
-// claim takes up to limit messages that are due, for the length of a lease.
+// claim takes up to limit messages that are due, for the length of a lease. In a
+// storm it puts those beyond what is sent one by one into a summary.
 func (e *Engine) claim(ctx context.Context, limit int) (claimed []outboxRow, err error) {
 	now := e.now()
+	var g *gathering
 	err = e.db.Update(ctx, func(tx *state.Tx) error {
-		claimed = nil
+		claimed, g = nil, newGathering(e.setup.Load(), now)
 		rows, err := tx.Query(ctx, `SELECT `+outboxColumns+` FROM outbox
 			WHERE status = ? AND due_at <= ? AND lease_until <= ? ORDER BY due_at, id LIMIT ?`,
 			rowPending, state.Millis(now), state.Millis(now), limit)
@@ -29,8 +31,16 @@ func (e *Engine) claim(ctx context.Context, limit int) (claimed []outboxRow, err
 			return err
 		}
 		for _, o := range due {
-			n, err := tx.Exec(ctx, `UPDATE outbox SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
-				WHERE id = ? AND status = ? AND lease_until <= ?`, e.opts.Name, state.Millis(now.Add(e.opts.Lease)), o.id, rowPending, state.Millis(now))
+			alone, err := g.take(ctx, tx, e, o)
+			if err != nil {
+				return err
+			}
+			if !alone {
+				continue
+			}
+			n, err := tx.Exec(ctx, `UPDATE outbox SET lease_owner = ?, lease_until = ?, attempts = attempts + 1,
+				taken_at = CASE WHEN taken_at = 0 THEN ? ELSE taken_at END
+				WHERE id = ? AND status = ? AND lease_until <= ?`, e.opts.Name, state.Millis(now.Add(e.opts.Lease)), state.Millis(now), o.id, rowPending, state.Millis(now))
 			if err != nil {
 				return err
 			}
@@ -44,6 +54,9 @@ func (e *Engine) claim(ctx context.Context, limit int) (claimed []outboxRow, err
 	if err != nil {
 		return nil, fmt.Errorf("claim messages: %w", err)
 	}
+	for _, o := range g.gathered {
+		e.metrics.gathered.WithLabelValues(o.person + o.channel).Inc()
+	}
 	return claimed, nil
 }
 
@@ -56,6 +69,9 @@ func (e *Engine) deliver(ctx context.Context, o outboxRow) error {
 		if m, sendErr = e.message(ctx, s, o, method); sendErr == nil {
 			o.ref, sendErr = s.notifier.Send(ctx, method, m)
 		}
+	}
+	if errors.Is(sendErr, errSummaryEmpty) {
+		return e.dropSummary(ctx, o)
 	}
 	if ctx.Err() != nil && sendErr != nil {
 		// Stopping is not the service's fault: give the claim back for the next process.
@@ -154,12 +170,18 @@ func (e *Engine) record(ctx context.Context, o outboxRow, methodType string, sen
 		e.metrics.paged(o.person+o.channel, paged)
 	}
 	e.metrics.delivered(methodType, string(o.kind), result, now.Sub(o.due))
+	if o.kind == notify.KindSummary && result != "retry" {
+		if notify.Kind(o.data) == notify.KindPage && result == "sent" {
+			e.metrics.pages.WithLabelValues(o.person + o.channel).Inc()
+		}
+		err = e.settleGathered(ctx)
+	}
 	if sendErr != nil {
 		e.log.Warn("a message was not delivered", "incident", o.incident, "recipient", o.person+o.channel,
 			"method", o.method, "attempt", o.attempts, "result", result, "error", sendErr)
 		e.wake()
 	}
-	return nil
+	return err
 }
 
 // settle writes an attempt into its row, and into the timeline of its incident
@@ -243,8 +265,8 @@ func (e *Engine) nobodyReached(ctx context.Context, tx *state.Tx, i *incident.In
 	}
 	var others int
 	err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM outbox WHERE incident_id = ? AND kind = ? AND generation = ? AND round = ?
-		AND step = ? AND status IN (?, ?) AND NOT (method = ? AND channel IN (`+marks+`))`,
-		append([]any{i.ID, notify.KindPage, o.generation, o.round, o.step, rowPending, rowSent, oncall.MethodWebhook}, machines...)...).Scan(&others)
+		AND step = ? AND status IN (?, ?, ?) AND NOT (method = ? AND channel IN (`+marks+`))`,
+		append([]any{i.ID, notify.KindPage, o.generation, o.round, o.step, rowPending, rowSent, rowGathered, oncall.MethodWebhook}, machines...)...).Scan(&others)
 	if err != nil || others > 0 {
 		return err
 	}

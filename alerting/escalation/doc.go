@@ -16,6 +16,10 @@
 //     again: at least once. The idempotency key goes with the message.
 //   - Nobody is told twice by one decision: a page's key is made of incident,
 //     generation, round, step, recipient and method.
+//   - In a storm, what one recipient is due beyond some messages is gathered in the
+//     claim: those rows wait, with their reason in the timeline, for one row that
+//     tells them together. How that row went is what becomes of them; a process that
+//     dies in between leaves rows that any other settles.
 //   - While all firing alerts of an incident are silenced or inhibited, what is due
 //     is held; when nobody can tell whether they are, people are paged.
 //   - Whatever is decided not to be sent has its reason in the timeline.

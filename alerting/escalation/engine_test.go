@@ -312,7 +312,7 @@ belfry_notification_outbox_depth 1
 	_, err = e.Do(w.ctx, "default", w.only().ID, escalation.Acknowledge{By: "ana"})
 	require.NoError(t, err)
 	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP belfry_notifications_total Attempts to send a message, by type of contact method, kind (page, resolved) and result (sent, retry, failed).
+# HELP belfry_notifications_total Attempts to send a message, by type of contact method, kind (page, resolved, update, notice, summary) and result (sent, retry, failed).
 # TYPE belfry_notifications_total counter
 belfry_notifications_total{kind="page",method="webhook",result="sent"} 1
 `), "belfry_notifications_total"))

@@ -146,6 +146,10 @@ func (p *phones) take() []received {
 }
 
 func (m received) String() string {
+	if m.body.Reason == string(notify.KindSummary) {
+		text := m.body.Title + "\n" + m.body.Message
+		return fmt.Sprintf("%s: %s is told together: %s", m.at.Sub(epoch), m.person, strings.ReplaceAll(text, "\n", "\n  "))
+	}
 	if m.body.Reason == string(notify.KindResolved) {
 		return fmt.Sprintf("%s: %s is told that it is resolved", m.at.Sub(epoch), m.person)
 	}

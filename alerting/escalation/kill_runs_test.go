@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -56,6 +57,7 @@ type killRun struct {
 	t      *testing.T
 	phones *phones
 	path   string
+	env    []string
 
 	mu           sync.Mutex
 	cmd          *exec.Cmd
@@ -68,7 +70,7 @@ func (k *killRun) start() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cmd = exec.CommandContext(k.t.Context(), os.Args[0])
-	k.cmd.Env = append(os.Environ(), killDatabase+"="+k.path, killPhones+"="+k.phones.server.URL)
+	k.cmd.Env = slices.Concat(os.Environ(), k.env, []string{killDatabase + "=" + k.path, killPhones + "=" + k.phones.server.URL})
 	k.cmd.Stderr = os.Stderr
 	require.NoError(k.t, k.cmd.Start())
 }

@@ -23,6 +23,7 @@ import (
 const (
 	killDatabase = "BELFRY_TEST_KILL_DATABASE"
 	killPhones   = "BELFRY_TEST_KILL_PHONES"
+	killStorm    = "BELFRY_TEST_KILL_STORM" // not empty: stormGroups, each paged once, two of them alone
 )
 
 func TestMain(m *testing.M) {
@@ -50,13 +51,21 @@ func victim(path, base string) error {
 	for i := range s.Escalation.Policies[0].Steps {
 		s.Escalation.Policies[0].Steps[i].Wait = model.Duration(20 * time.Millisecond)
 	}
+	if os.Getenv(killStorm) != "" {
+		s.Escalation.Policies[0].Steps[0].Wait = model.Duration(time.Hour)
+		s.Escalation.Storm = escalation.Storm{Pages: 2, Window: model.Duration(time.Second)}
+	}
 	e, err := escalation.New(ctx, escalation.Options{DB: db, Settings: s, Lease: time.Second, Sweep: 50 * time.Millisecond})
 	if err != nil {
 		return err
 	}
 	w := world{clock: newClock()}
 	w.clock.Set(time.Now())
-	for i := range killGroups {
+	groups := killGroups
+	if os.Getenv(killStorm) != "" {
+		groups = stormGroups
+	}
+	for i := range groups {
 		n := w.group("oncall", fmt.Sprint("Alert", i), "critical", router.StatusFiring)
 		if _, err := e.Notify(ctx, n); err != nil {
 			return err

@@ -28,6 +28,9 @@ func (e *Engine) message(ctx context.Context, s *setup, o outboxRow, to oncall.M
 	if o.channel != "" {
 		m.Recipient = o.channel
 	}
+	if o.kind == notify.KindSummary {
+		return m, e.summary(ctx, s, o, m)
+	}
 	if o.incident == "" {
 		if err := json.Unmarshal([]byte(o.data), &m.Notice); err != nil {
 			return nil, fault.Invalidf("the message cannot be read: %w", err)

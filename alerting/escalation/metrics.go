@@ -22,6 +22,7 @@ type metrics struct {
 	failures     prometheus.Counter
 	pages        *prometheus.CounterVec
 	rulePages    *prometheus.CounterVec
+	gathered     *prometheus.CounterVec
 	beats        *prometheus.CounterVec
 	openDesc     *prometheus.Desc
 	depthDesc    *prometheus.Desc
@@ -36,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 	m := &metrics{
 		engine: e, scrapeBudget: 2 * time.Second,
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_notifications_total",
-			Help: "Attempts to send a message, by type of contact method, kind (page, resolved) and result (sent, retry, failed)."},
+			Help: "Attempts to send a message, by type of contact method, kind (page, resolved, update, notice, summary) and result (sent, retry, failed)."},
 			[]string{"method", "kind", "result"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "belfry_notification_latency_seconds",
 			Help:    "Time from when a message was due to when its service had taken it.",
@@ -53,6 +54,8 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 			Help: "Pages delivered, by who was told: a person or a channel."}, []string{"recipient"}),
 		rulePages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_rule_pages_total",
 			Help: "Pages delivered, by the alerting rule behind the incident; what is not a rule's counts by its source."}, []string{"rule"}),
+		gathered: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_messages_gathered_total",
+			Help: "Pages and resolutions put into a summary because of a storm, by who is told: a person or a channel."}, []string{"recipient"}),
 		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_heartbeats_sent_total",
 			Help: "Outgoing heartbeats, by result (sent, failed, withheld)."}, []string{"result"}),
 		openDesc: prometheus.NewDesc("belfry_incidents_open", "Open incidents, by status.", []string{"status"}, nil),
@@ -66,7 +69,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.messages, m.latency, m.toAck, m.toResolve, m.opened, m.failures, m.pages, m.rulePages, m.beats, m} {
+	for _, c := range []prometheus.Collector{m.messages, m.latency, m.toAck, m.toResolve, m.opened, m.failures, m.pages, m.rulePages, m.gathered, m.beats, m} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -136,11 +139,16 @@ func (m *metrics) delivered(method, kind, result string, latency time.Duration) 
 // paged counts a page that was delivered. Recipients are of the configuration, and
 // so are rules; what other programs call their alerts makes no series.
 func (m *metrics) paged(recipient string, i *incident.Incident) {
+	m.pages.WithLabelValues(recipient).Inc()
+	m.pagedByRule(i)
+}
+
+// pagedByRule counts a page that was delivered, be it in a summary.
+func (m *metrics) pagedByRule(i *incident.Incident) {
 	rule := i.Source
 	if i.Source == incident.SourceAlertmanager {
 		rule = i.Rule
 	}
-	m.pages.WithLabelValues(recipient).Inc()
 	m.rulePages.WithLabelValues(rule).Inc()
 }
 

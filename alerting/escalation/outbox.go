@@ -21,6 +21,7 @@ const (
 	rowSent     = "sent"
 	rowFailed   = "failed"
 	rowCanceled = "canceled"
+	rowGathered = "gathered" // waits for the summary that tells it
 )
 
 // outboxRow is a message to one recipient by one method.
@@ -32,14 +33,26 @@ type outboxRow struct {
 	due, expires              time.Time
 	attempts                  int
 	ref, data                 string
+	summary                   string    // the key of the row that tells this one, "" for none
+	taken                     time.Time // when sending was begun; only scanTaken reads it
 }
 
-const outboxColumns = `id, key, tenant, incident_id, kind, person, channel, method, generation, step, round, due_at, expires_at, attempts, ref, data`
+const outboxColumns = `id, key, tenant, incident_id, kind, person, channel, method, generation, step, round, due_at, expires_at, attempts, ref, data, summary`
 
-func scanRow(r *sql.Rows) (o outboxRow, err error) {
+func scanRow(r *sql.Rows) (o outboxRow, err error) { return o.scan(r) }
+
+// scanTaken reads the column taken_at after all others.
+func scanTaken(r *sql.Rows) (o outboxRow, err error) {
+	var taken int64
+	o, err = o.scan(r, &taken)
+	o.taken = state.Time(taken)
+	return o, err
+}
+
+func (o outboxRow) scan(r *sql.Rows, more ...any) (outboxRow, error) {
 	var due, expires int64
-	err = r.Scan(&o.id, &o.key, &o.tenant, &o.incident, &o.kind, &o.person, &o.channel, &o.method,
-		&o.generation, &o.step, &o.round, &due, &expires, &o.attempts, &o.ref, &o.data)
+	err := r.Scan(append([]any{&o.id, &o.key, &o.tenant, &o.incident, &o.kind, &o.person, &o.channel, &o.method,
+		&o.generation, &o.step, &o.round, &due, &expires, &o.attempts, &o.ref, &o.data, &o.summary}, more...)...)
 	o.due, o.expires = state.Time(due), state.Time(expires)
 	return o, err
 }
@@ -159,9 +172,9 @@ func (e *Engine) enqueue(ctx context.Context, tx *state.Tx, s *setup, i *inciden
 // insertRow queues a message, unless one of its key is there.
 func insertRow(ctx context.Context, tx *state.Tx, o outboxRow, now time.Time) (added bool, err error) {
 	n, err := tx.Exec(ctx, `INSERT INTO outbox (`+outboxColumns+`, status, created_at, lease_owner, lease_until, last_error, done_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, '', 0, '', 0) ON CONFLICT (key) DO NOTHING`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, '', 0, '', 0) ON CONFLICT (key) DO NOTHING`,
 		ulid.Make().String(), o.key, o.tenant, o.incident, o.kind, o.person, o.channel, o.method, o.generation, o.step, o.round,
-		state.Millis(o.due), state.Millis(o.expires), o.ref, o.data, rowPending, state.Millis(now))
+		state.Millis(o.due), state.Millis(o.expires), o.ref, o.data, o.summary, rowPending, state.Millis(now))
 	return n > 0, err
 }
 
@@ -198,10 +211,13 @@ func (e *Engine) updateMessage(ctx context.Context, tx *state.Tx, page outboxRow
 }
 
 // cancelPages withdraws what was not sent. A message that is being sent at this
-// moment cannot be called back; its result will be recorded.
+// moment cannot be called back; its result will be recorded. What is in a summary
+// that is being sent stays there, for its result.
 func cancelPages(ctx context.Context, tx *state.Tx, i *incident.Incident, reason string, now time.Time) error {
 	rows, err := tx.Query(ctx, `SELECT `+outboxColumns+` FROM outbox
-		WHERE incident_id = ? AND status = ? AND kind = ? ORDER BY id`, i.ID, rowPending, notify.KindPage)
+		WHERE incident_id = ? AND kind = ? AND (status = ? OR status = ? AND EXISTS
+			(SELECT 1 FROM outbox AS s WHERE s.key = outbox.summary AND s.status = ? AND s.lease_until <= ?)) ORDER BY id`,
+		i.ID, notify.KindPage, rowPending, rowGathered, rowPending, state.Millis(now))
 	pending, err := state.Collect(rows, err, scanRow)
 	if err != nil {
 		return err

@@ -19,6 +19,8 @@ type Config struct {
 	// AckTimeout and Repeat are those of policies that say nothing else.
 	AckTimeout model.Duration `yaml:"ack_timeout"` // 0: an acknowledgement lasts
 	Repeat     int            `yaml:"repeat"`
+	// Storm is when pages are told together.
+	Storm      Storm          `yaml:"storm"`
 	Policies   []PolicyConfig `yaml:"policies"`
 	Heartbeats []Heartbeat    `yaml:"heartbeats"`
 	// Coverage are the schedules whose gaps are incidents.
@@ -67,9 +69,11 @@ const (
 	maxRepeat   = 100
 )
 
-// DefaultConfig goes through all steps three times and lets an acknowledgement
-// last.
-func DefaultConfig() Config { return Config{Repeat: 2} }
+// DefaultConfig goes through all steps three times, lets an acknowledgement last,
+// and tells together what is beyond ten pages a minute.
+func DefaultConfig() Config {
+	return Config{Repeat: 2, Storm: Storm{Pages: 10, Window: model.Duration(time.Minute)}}
+}
 
 // Validate reports all faults that the section shows by itself; Check sees the
 // rest.
@@ -82,6 +86,7 @@ func (c *Config) Validate() error {
 	if c.Repeat < 0 || c.Repeat > maxRepeat {
 		add("repeat: must be between 0 and %d", maxRepeat)
 	}
+	errs = append(errs, c.Storm.faults()...)
 	names, receivers, keys := map[string]bool{}, map[string]string{}, map[string]string{}
 	for i, p := range c.Policies {
 		at := fmt.Sprintf("policies[%d]", i)

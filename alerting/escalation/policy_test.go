@@ -18,6 +18,7 @@ import (
 const policyYAML = `
 ack_timeout: 1h
 repeat: 1
+storm: {pages: 1001, window: 100ms}
 policies:
   - name: default
     receivers: [oncall, oncall]
@@ -41,21 +42,23 @@ func TestPolicyFaultsAreReportedTogetherWithTheirLines(t *testing.T) {
 	}{escalation.DefaultConfig()}
 	err := config.Decode("belfry.yaml", []byte("escalation:"+indent(policyYAML)), &file)
 	require.Error(t, err)
-	require.Equal(t, `belfry.yaml:6: escalation.policies[0].receivers[1]: "oncall" is bound to policy "default" already
-belfry.yaml:7: escalation.policies[0].routing_keys[0]: must have at least 8 characters
-belfry.yaml:7: escalation.policies[0].routing_keys[2]: is bound to policy "default" already
-belfry.yaml:8: escalation.policies[0].repeat: must be between 0 and 100
-belfry.yaml:12: escalation.policies[0].steps[1].wait: not a valid duration string: "-1m"
-belfry.yaml:12: escalation.policies[0].steps[1]: tells nobody: name schedules, people, teams, channels or webhooks
-belfry.yaml:13: escalation.policies[1].steps: a policy needs at least one step
-belfry.yaml:13: escalation.policies[1].name: "default" is there twice
-belfry.yaml:14: escalation.policies[1].receivers[1]: is empty
-belfry.yaml:14: escalation.policies[1].receivers[0]: "oncall" is bound to policy "default" already
-belfry.yaml:15: escalation.policies[1].ack_timeout: not a valid duration string: "-1s"
-belfry.yaml:17: escalation.heartbeats[0].grace: not a valid duration string: "-1s"
-belfry.yaml:17: escalation.heartbeats[0].interval: must be positive
-belfry.yaml:17: escalation.heartbeats[0].policy: unknown policy "nope"
-belfry.yaml:18: escalation.heartbeats[1].id: "a" is missing or there twice`, err.Error())
+	require.Equal(t, `belfry.yaml:4: escalation.storm.pages: must be between 0 and 1000
+belfry.yaml:4: escalation.storm.window: must be between 1s and 10m
+belfry.yaml:7: escalation.policies[0].receivers[1]: "oncall" is bound to policy "default" already
+belfry.yaml:8: escalation.policies[0].routing_keys[0]: must have at least 8 characters
+belfry.yaml:8: escalation.policies[0].routing_keys[2]: is bound to policy "default" already
+belfry.yaml:9: escalation.policies[0].repeat: must be between 0 and 100
+belfry.yaml:13: escalation.policies[0].steps[1].wait: not a valid duration string: "-1m"
+belfry.yaml:13: escalation.policies[0].steps[1]: tells nobody: name schedules, people, teams, channels or webhooks
+belfry.yaml:14: escalation.policies[1].steps: a policy needs at least one step
+belfry.yaml:14: escalation.policies[1].name: "default" is there twice
+belfry.yaml:15: escalation.policies[1].receivers[1]: is empty
+belfry.yaml:15: escalation.policies[1].receivers[0]: "oncall" is bound to policy "default" already
+belfry.yaml:16: escalation.policies[1].ack_timeout: not a valid duration string: "-1s"
+belfry.yaml:18: escalation.heartbeats[0].grace: not a valid duration string: "-1s"
+belfry.yaml:18: escalation.heartbeats[0].interval: must be positive
+belfry.yaml:18: escalation.heartbeats[0].policy: unknown policy "nope"
+belfry.yaml:19: escalation.heartbeats[1].id: "a" is missing or there twice`, err.Error())
 }
 
 func TestExampleIsValid(t *testing.T) {

@@ -102,6 +102,9 @@ func (e *Engine) Tick(ctx context.Context) (next time.Time, err error) {
 
 // decide performs all actions that are due.
 func (e *Engine) decide(ctx context.Context) error {
+	if err := e.settleGathered(ctx); err != nil {
+		return err
+	}
 	if err := e.checkHeartbeats(ctx); err != nil {
 		return fmt.Errorf("heartbeats: %w", err)
 	}

@@ -84,6 +84,8 @@ func (s *scenario) play(text string) string {
 //	more <receiver> <alert> <severity>   a second alert joins the group
 //	repeat <receiver> <alert> <severity> Alertmanager repeats itself
 //	clear <receiver> <alert>         the group is resolved
+//	storm <receiver> <alert> <n> <severity> <service>   n groups at once
+//	calm <receiver> <alert> <n>      they are resolved at once
 //	ack|unack|resolve <who>          on the newest incident
 //	snooze <who> <duration>
 //	reassign <who> <person or policy:name>
@@ -127,6 +129,20 @@ func (s *scenario) do(line string) []string {
 			n.CommonLabels = model.LabelSet{"alertname": model.LabelValue(f[2])}
 		}
 		s.notify(n)
+		s.runTo(s.clock.Now())
+	case "storm", "calm":
+		n, err := strconv.Atoi(f[3])
+		require.NoError(s.t, err)
+		for i := range n {
+			name := fmt.Sprint(f[2], i+1)
+			if f[0] == "calm" {
+				s.notify(s.group(f[1], name, "critical", router.StatusResolved))
+				continue
+			}
+			g := s.group(f[1], name, f[4], router.StatusFiring)
+			g.CommonLabels["service"] = model.LabelValue(f[5]) // the alert's own
+			s.notify(g)
+		}
 		s.runTo(s.clock.Now())
 	case "clear":
 		s.notify(s.group(f[1], f[2], "critical", router.StatusResolved))

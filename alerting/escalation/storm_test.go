@@ -57,6 +57,55 @@ func TestStormIsBounded(t *testing.T) {
 	})
 }
 
+// TestSummaryIsBounded has long titles and many services; what is critical comes
+// last, and is named first.
+func TestSummaryIsBounded(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place statetest.Database) {
+		w := newWorld(t, place)
+		const warnings, critical = 300, 3
+		for i := range warnings + critical {
+			severity := "warning"
+			if i >= warnings {
+				severity = "critical"
+			}
+			n := w.group("oncall", strconv.Itoa(i)+strings.Repeat("\nlong ", 300), severity, router.StatusFiring)
+			n.CommonLabels["service"] = model.LabelValue("s" + strconv.Itoa(i%150) + strings.Repeat("x", 300))
+			w.notify(n)
+		}
+		w.runTo(epoch.Add(time.Minute))
+		got := w.phones.take()
+		require.Len(t, got, 11, "ten pages and one summary instead of 303")
+		body := got[10].body
+		require.Equal(t, "summary", body.Reason)
+		require.LessOrEqual(t, len(body.Title), 400)
+		require.Less(t, len(body.Message), 6000)
+		lines := strings.Split(body.Message, "\n")
+		require.Equal(t, "3 critical, 290 warning", lines[0])
+		for i := range critical {
+			require.Contains(t, lines[1+i], "critical "+strconv.Itoa(warnings+i))
+		}
+		require.Contains(t, body.Message, "and 273 more\n")
+		require.True(t, strings.HasPrefix(body.Title, "[CRITICAL] 293 more incidents: "), body.Title)
+	})
+}
+
+// TestWebhooksAreNotGathered: a machine acts on each incident.
+func TestWebhooksAreNotGathered(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place statetest.Database) {
+		w := newWorld(t, place)
+		const incidents = 15
+		for i := range incidents {
+			w.notify(w.group("hooked", strconv.Itoa(i), "critical", router.StatusFiring))
+		}
+		w.runTo(epoch.Add(time.Second))
+		got := map[string]int{}
+		for _, m := range w.phones.take() {
+			got[m.person]++
+		}
+		require.Equal(t, map[string]int{"restart-shop": incidents, "failover": incidents}, got)
+	})
+}
+
 func TestHostileTexts(t *testing.T) {
 	statetest.Each(t, func(t *testing.T, place statetest.Database) {
 		w := newWorld(t, place)

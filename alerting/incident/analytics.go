@@ -164,10 +164,11 @@ func (n *noise) pages(ctx context.Context, tx *state.Tx, span []any) error {
 		span, func(rule string, count int64) { n.rule(rule).Pages += count })
 }
 
+// recipients counts a summary as one page about several incidents.
 func (out *Analytics) recipients(ctx context.Context, tx *state.Tx, span []any) error {
-	rows, err := tx.Query(ctx, `SELECT person, channel, SUM(CASE WHEN status = 'sent' THEN 1 ELSE 0 END),
-		SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END), COUNT(DISTINCT incident_id) FROM outbox
-		WHERE tenant = ? AND done_at >= ? AND done_at < ? AND kind = 'page' AND status IN ('sent', 'failed') GROUP BY person, channel`, span...)
+	rows, err := tx.Query(ctx, `SELECT person, channel, SUM(CASE WHEN status = 'sent' AND summary = '' THEN 1 ELSE 0 END),
+		SUM(CASE WHEN status = 'failed' AND summary = '' THEN 1 ELSE 0 END), COUNT(DISTINCT NULLIF(incident_id, '')) FROM outbox
+		WHERE tenant = ? AND done_at >= ? AND done_at < ? AND (kind = 'page' OR kind = 'summary' AND data = 'page') AND status IN ('sent', 'failed') GROUP BY person, channel`, span...)
 	found, err := state.Collect(rows, err, func(r *sql.Rows) (p RecipientPages, err error) {
 		return p, r.Scan(&p.Person, &p.Channel, &p.Pages, &p.Failed, &p.Incidents)
 	})

@@ -7,7 +7,7 @@ const emailHTML = `<!DOCTYPE html>
 <table role="presentation" width="100%" cellspacing="0" cellpadding="0" style="max-width:640px;margin:0 auto;background:#ffffff;border-radius:8px;border-top:4px solid {{ .Color }}">
 <tr><td style="padding:20px 24px">
 <h2 style="margin:0 0 12px;font-size:18px;line-height:1.35">{{ .Title }}</h2>
-{{- if ne .Kind "notice" }}
+{{- if not .General }}
 <table role="presentation" cellspacing="0" cellpadding="0" style="font-size:14px;margin-bottom:12px">
 <tr><td style="color:#5c6670;padding:2px 16px 2px 0">Status</td><td>{{ .StateText }}</td></tr>
 <tr><td style="color:#5c6670;padding:2px 16px 2px 0">Severity</td><td>{{ .Incident.Severity }}</td></tr>

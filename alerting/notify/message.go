@@ -16,6 +16,7 @@ const (
 	KindResolved Kind = "resolved" // it is over
 	KindUpdate   Kind = "update"   // a page that was sent is brought up to date
 	KindNotice   Kind = "notice"   // about no incident: Notice says it
+	KindSummary  Kind = "summary"  // about many incidents: Notice says it
 )
 
 // Message is what somebody is told, about an incident or by a Notice.
@@ -54,6 +55,9 @@ type Message struct {
 
 	Notice Notice
 }
+
+// General reports whether the message is not about one incident.
+func (m *Message) General() bool { return m.Kind == KindNotice || m.Kind == KindSummary }
 
 // Notice is a message that is about no incident.
 type Notice struct {
@@ -166,8 +170,12 @@ type Link struct{ Label, URL string }
 
 // Links returns the links that lead somewhere, the most useful first.
 func (m *Message) Links() (out []Link) {
+	open := "Open incident"
+	if m.General() {
+		open = "Incidents"
+	}
 	for _, l := range []Link{
-		{"Open incident", m.IncidentURL}, {"Runbook", m.RunbookURL()}, {"Dashboard", m.DashboardURL()},
+		{open, m.IncidentURL}, {"Runbook", m.RunbookURL()}, {"Dashboard", m.DashboardURL()},
 		{"Explore", m.ExploreURL}, {"Logs", m.LogsURL}, {"Trace", m.TraceURL}, {"Silence", m.SilenceURL},
 	} {
 		if l.URL != "" && (l.Label != "Silence" || !m.Over()) {

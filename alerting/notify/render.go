@@ -94,7 +94,7 @@ func (r *renderer) render(methodType string, m *Message) Text {
 	if !own {
 		w = r.words
 	}
-	if m.Kind == KindNotice {
+	if m.General() {
 		out.Title, out.Body = m.Notice.Title, m.Notice.Text
 	} else {
 		out.Title, out.Body = execute(w.title, m), strings.TrimSpace(execute(w.text, m))

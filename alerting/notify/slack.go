@@ -138,7 +138,7 @@ func slackBlocks(m *Message, text Text, interactive bool) []obj {
 }
 
 func slackFields(m *Message) (fields []obj) {
-	if m.Kind == KindNotice {
+	if m.General() {
 		return nil
 	}
 	add := func(name, value string) {
@@ -175,7 +175,7 @@ func slackButtons(m *Message, interactive bool) (buttons []obj) {
 		button(label, more)
 	}
 	switch {
-	case m.Kind == KindNotice || m.Over():
+	case m.General() || m.Over():
 	case interactive && m.State() == "triggered":
 		act("Acknowledge", ActionAcknowledge, "primary")
 		act("Resolve", ActionResolve, "")

@@ -42,7 +42,7 @@ func teamsCard(m *Message, text Text) obj {
 			facts = append(facts, obj{"title": title, "value": teamsEscape(cut(value, 300))})
 		}
 	}
-	if m.Kind != KindNotice {
+	if !m.General() {
 		fact("Status", m.StateText())
 		fact("Severity", m.Incident.Severity)
 		if !m.Over() {

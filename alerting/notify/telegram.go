@@ -110,7 +110,7 @@ func (n *Notifier) telegramButtons(m *Message) (rows [][]obj, links string) {
 	interactive := n.config.Telegram.Updates != ""
 	list := m.Links()
 	switch {
-	case m.Kind == KindNotice || m.Over():
+	case m.General() || m.Over():
 	case interactive && m.State() == "triggered":
 		press("Acknowledge", ActionAcknowledge)
 		press("Resolve", ActionResolve)

@@ -329,7 +329,7 @@ type page struct {
 
 func (a *alerting) pages(ctx context.Context) (out []page, err error) {
 	err = a.db.View(ctx, func(tx *state.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT person, channel, method, kind, done_at FROM outbox WHERE status = 'sent' ORDER BY done_at / 1000, kind, channel, person, method`)
+		rows, err := tx.Query(ctx, `SELECT person, channel, method, kind, done_at FROM outbox WHERE status = 'sent' AND summary = '' ORDER BY done_at / 1000, kind, channel, person, method`)
 		out, err = state.Collect(rows, err, func(r *sql.Rows) (p page, err error) {
 			var at int64
 			err = r.Scan(&p.person, &p.channel, &p.method, &p.kind, &at)
@@ -347,6 +347,9 @@ func (t *escalationTest) compare(sent []page) error {
 		p := page{person: e.Person, channel: e.Channel, method: e.Method, kind: "page"}
 		if e.Resolved {
 			p.kind = "resolved"
+		}
+		if e.Summary {
+			p.kind = "summary"
 		}
 		if e.At != nil {
 			p.at = time.Duration(*e.At)

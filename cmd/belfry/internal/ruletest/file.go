@@ -146,6 +146,7 @@ type expectedPage struct {
 	Channel  string          `yaml:"channel"`
 	Method   string          `yaml:"method"`
 	Resolved bool            `yaml:"resolved"` // it says that the incident is over
+	Summary  bool            `yaml:"summary"`  // it tells what a storm gathered
 }
 
 // action is something that a person does to all open incidents.
