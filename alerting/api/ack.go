@@ -3,10 +3,12 @@ package api
 import (
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"belfry/alerting/escalation"
 	"belfry/alerting/incident"
+	"belfry/alerting/notify"
 	"belfry/internal/fault"
 )
 
@@ -29,39 +31,61 @@ input{font:inherit;padding:.55rem;margin-right:.5rem}
 `))
 
 type ackView struct {
-	Heading  string
-	Incident *incident.Incident
-	Person   string
-	Ask      bool
-}
-
-// linked is the incident that a link is about, and who holds the link.
-func (a *API) linked(r *http.Request) (tenantID, person string, i *incident.Incident, err error) {
-	tenantID, id, person, err := a.engine.AcknowledgeLink(r.PathValue("token"))
-	if err != nil {
-		return "", "", nil, err
-	}
-	i, err = a.engine.Incident(r.Context(), tenantID, id)
-	return tenantID, person, i, err
+	Heading   string
+	Incident  *incident.Incident // nil for a summary's
+	Incidents int                // of a summary: to acknowledge, or acknowledged now
+	Person    string
+	Ask       bool
 }
 
 // askAcknowledge shows what would be acknowledged. It changes nothing, because
 // chat programs and mail filters open links by themselves.
 func (a *API) askAcknowledge(w http.ResponseWriter, r *http.Request) {
-	_, person, i, err := a.linked(r)
+	c, err := a.engine.AcknowledgeLink(r.PathValue("token"))
 	if err != nil {
 		a.answerLink(w, r, ackView{}, err)
 		return
 	}
-	v := ackView{Heading: "Acknowledge this incident?", Incident: i, Person: person, Ask: true}
+	if c.Summary != "" {
+		ids, err := a.engine.Summarized(r.Context(), c.Tenant, c.Summary)
+		v := ackView{Heading: "Acknowledge " + incidents(len(ids)) + "?", Person: c.Person, Ask: true, Incidents: len(ids)}
+		if len(ids) == 0 {
+			v = ackView{Heading: "Nothing is left to acknowledge"}
+		}
+		a.answerLink(w, r, v, err)
+		return
+	}
+	i, err := a.engine.Incident(r.Context(), c.Tenant, c.Incident)
+	if err != nil {
+		a.answerLink(w, r, ackView{}, err)
+		return
+	}
+	v := ackView{Heading: "Acknowledge this incident?", Incident: i, Person: c.Person, Ask: true}
 	if i.Status != incident.Triggered {
 		v.Heading, v.Ask = "This incident is "+string(i.Status), false
 	}
 	a.answerLink(w, r, v, nil)
 }
 
+func incidents(n int) string {
+	if n == 1 {
+		return "1 incident"
+	}
+	return strconv.Itoa(n) + " incidents"
+}
+
 func (a *API) doAcknowledge(w http.ResponseWriter, r *http.Request) {
-	tenantID, person, i, err := a.linked(r)
+	c, err := a.engine.AcknowledgeLink(r.PathValue("token"))
+	if err != nil {
+		a.answerLink(w, r, ackView{}, err)
+		return
+	}
+	if c.Summary != "" {
+		taken, err := a.engine.AcknowledgeSummary(r.Context(), c.Tenant, c.Summary, a.acknowledgement(w, r, c))
+		a.answerLink(w, r, ackView{Heading: "Acknowledged " + incidents(taken), Incidents: taken}, err)
+		return
+	}
+	i, err := a.engine.Incident(r.Context(), c.Tenant, c.Incident)
 	if err != nil {
 		a.answerLink(w, r, ackView{}, err)
 		return
@@ -70,19 +94,28 @@ func (a *API) doAcknowledge(w http.ResponseWriter, r *http.Request) {
 		a.answerLink(w, r, ackView{Heading: "This incident is " + string(i.Status), Incident: i}, nil)
 		return
 	}
-	by := person
+	i, err = a.engine.Do(r.Context(), c.Tenant, i.ID, a.acknowledgement(w, r, c))
+	a.answerLink(w, r, ackView{Heading: "Acknowledged", Incident: i}, err)
+}
+
+// acknowledgement is by whom the link was made for, else by the name that was given.
+func (a *API) acknowledgement(w http.ResponseWriter, r *http.Request, c notify.Claim) escalation.Acknowledge {
+	by := c.Person
 	if by == "" {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		by = a.by(r, strings.TrimSpace(r.PostFormValue("by")))
 	}
-	i, err = a.engine.Do(r.Context(), tenantID, i.ID, escalation.Acknowledge{By: by, Via: "link"})
-	a.answerLink(w, r, ackView{Heading: "Acknowledged", Incident: i}, err)
+	return escalation.Acknowledge{By: by, Via: "link"}
 }
 
 func (a *API) answerLink(w http.ResponseWriter, r *http.Request, v ackView, err error) {
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {
 		if err != nil {
 			a.fail(w, r, err)
+			return
+		}
+		if v.Incident == nil {
+			writeJSON(w, http.StatusOK, map[string]int{"incidents": v.Incidents})
 			return
 		}
 		writeJSON(w, http.StatusOK, v.Incident)

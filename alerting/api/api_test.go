@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,52 @@ func TestAcknowledgeLinkAsksFirst(t *testing.T) {
 	code, html = f.do("GET", link.Path, "")
 	require.Equal(t, 403, code)
 	require.Contains(t, html, "This link has expired.")
+}
+
+func TestASummaryIsAcknowledgedAtOnce(t *testing.T) {
+	f := newFixture(t)
+	const alone, together = 10, 4
+	var ids []string
+	for i := range alone + together {
+		f.clock.now = f.clock.now.Add(time.Millisecond) // so that the newest is known
+		ids = append(ids, f.trigger(strconv.Itoa(i), "x"))
+	}
+	f.clock.now = f.clock.now.Add(time.Minute)
+	_, err := f.engine.Tick(t.Context())
+	require.NoError(t, err)
+	summary := get[struct{ Messages []notify.Received }](f, "GET", prefix+"/inbox", "").Messages[0]
+	require.Equal(t, notify.KindSummary, summary.Kind)
+	require.Equal(t, "critical", summary.Severity)
+	require.Equal(t, "https://belfry.test/incidents", summary.Links["incident"])
+	link, err := url.Parse(summary.Links["acknowledge"])
+	require.NoError(t, err)
+	taken := func() (out []string) {
+		for _, id := range ids {
+			if get[detail](f, "GET", prefix+"/incidents/"+id, "").Status == incident.Acknowledged {
+				out = append(out, id)
+			}
+		}
+		return out
+	}
+
+	get[detail](f, "POST", prefix+"/incidents/"+ids[alone]+"/acknowledge", `{"by":"bo"}`)
+	code, html := f.do("GET", link.Path, "")
+	require.Equal(t, 200, code)
+	require.Contains(t, html, "Acknowledge 3 incidents?")
+	require.Contains(t, html, "Acknowledge as ana")
+	require.Len(t, taken(), 1, "looking is not acknowledging")
+	code, html = f.do("POST", link.Path, "")
+	require.Equal(t, 200, code)
+	require.Contains(t, html, "Acknowledged 3 incidents")
+	require.Equal(t, ids[alone:], taken(), "those of the summary, and no others")
+	require.Equal(t, "bo", get[detail](f, "GET", prefix+"/incidents/"+ids[alone], "").AcknowledgedBy, "who took one keeps it")
+	code, html = f.do("GET", link.Path, "")
+	require.Equal(t, 200, code)
+	require.Contains(t, html, "Nothing is left to acknowledge")
+	require.NotContains(t, html, "<form")
+	code, text := f.do("POST", link.Path, "", "Accept", "application/json")
+	require.Equal(t, 200, code)
+	require.JSONEq(t, `{"incidents":0}`, text)
 }
 
 func TestInboxIsReadOnce(t *testing.T) {

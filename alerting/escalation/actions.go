@@ -9,6 +9,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"belfry/alerting/incident"
+	"belfry/alerting/notify"
 	"belfry/internal/fault"
 	"belfry/internal/state"
 )
@@ -138,9 +139,8 @@ func (e *Engine) Note(ctx context.Context, tenant, id, by, text string) error {
 
 // AcknowledgeLink returns what a link from a message allows, or a Forbidden
 // fault.
-func (e *Engine) AcknowledgeLink(token string) (tenant, incidentID, person string, err error) {
-	c, err := e.links.Load().Verify(token, e.now())
-	return c.Tenant, c.Incident, c.Person, err
+func (e *Engine) AcknowledgeLink(token string) (notify.Claim, error) {
+	return e.links.Load().Verify(token, e.now())
 }
 
 // PolicyFor returns the policy that a routing key of the Events API is bound to,

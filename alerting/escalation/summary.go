@@ -13,6 +13,7 @@ import (
 
 	"belfry/alerting/incident"
 	"belfry/alerting/notify"
+	"belfry/internal/fault"
 	"belfry/internal/state"
 )
 
@@ -75,7 +76,13 @@ func (e *Engine) summary(ctx context.Context, s *setup, o outboxRow, m *notify.M
 	m.Notice = summarize(worst, bySeverity, of)
 	m.Notice.Text += "Told together: " + s.settings.Escalation.Storm.reason(of) + "."
 	m.Incident.Severity = worst[0].severity
-	m.IncidentURL = e.links.Load().Page("/incidents", nil)
+	links := e.links.Load()
+	m.IncidentURL = links.Page("/incidents", nil)
+	if of == notify.KindResolved {
+		m.Incident.Status = incident.Resolved
+	} else {
+		m.AcknowledgeURL = links.AcknowledgeSummary(o.tenant, o.key, o.person, m.Time)
+	}
 	return nil
 }
 
@@ -170,6 +177,39 @@ func countServices(list []brief, total int) string {
 		parts = append(parts, fmt.Sprintf("%d of no service", unnamed))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Summarized returns the incidents that a summary told and that nobody has taken
+// yet, at most maxSummaryRead of them.
+func (e *Engine) Summarized(ctx context.Context, tenant, summary string) (ids []string, err error) {
+	err = e.db.View(ctx, func(tx *state.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id FROM incidents WHERE tenant = ? AND status = ? AND id IN
+			(SELECT incident_id FROM outbox WHERE summary = ? AND summary <> '' AND status IN (?, ?)) ORDER BY number LIMIT ?`,
+			tenant, incident.Triggered, summary, rowGathered, rowSent, maxSummaryRead)
+		ids, err = state.Collect(rows, err, func(r *sql.Rows) (id string, err error) { return id, r.Scan(&id) })
+		return err
+	})
+	return ids, err
+}
+
+// AcknowledgeSummary lets a person take all incidents that a summary told and that
+// nobody has taken, and returns how many those were. After an error some of them
+// may be taken; the same again takes the rest.
+func (e *Engine) AcknowledgeSummary(ctx context.Context, tenant, summary string, ack Acknowledge) (taken int, err error) {
+	for {
+		ids, err := e.Summarized(ctx, tenant, summary)
+		if err != nil || len(ids) == 0 {
+			return taken, err
+		}
+		for _, id := range ids {
+			switch err := e.act(ctx, incident.Ref{Tenant: tenant, ID: id}, ack); {
+			case err == nil:
+				taken++
+			case fault.KindOf(err) != fault.Conflict: // that is: resolved meanwhile
+				return taken, err
+			}
+		}
+	}
 }
 
 // dropSummary ends a summary of which nothing is left.

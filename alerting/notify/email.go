@@ -213,7 +213,7 @@ func plainText(m *Message, text Text) string {
 		}
 	}
 	if m.AcknowledgeURL != "" && !m.Over() {
-		b.WriteString("\nAcknowledge: " + m.AcknowledgeURL)
+		b.WriteString("\n" + m.AcknowledgeLabel() + ": " + m.AcknowledgeURL)
 	}
 	for _, l := range m.Links() {
 		b.WriteString("\n" + l.Label + ": " + l.URL)

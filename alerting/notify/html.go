@@ -23,7 +23,7 @@ const emailHTML = `<!DOCTYPE html>
 <pre style="font-family:Menlo,Consolas,monospace;font-size:12px;line-height:1.5;white-space:pre-wrap;background:#f4f5f7;border-radius:6px;padding:10px 12px;margin:0 0 16px">{{ range . }}{{ clock .At }} {{ .Text }}
 {{ end }}</pre>{{ end }}{{ end }}
 <p style="margin:0;font-size:14px">
-{{- if and .AcknowledgeURL (not .Over) }}<a href="{{ .AcknowledgeURL }}" style="display:inline-block;background:#1c2024;color:#ffffff;padding:9px 16px;border-radius:6px;text-decoration:none;font-weight:600">Acknowledge</a>&nbsp; {{ end }}
+{{- if and .AcknowledgeURL (not .Over) }}<a href="{{ .AcknowledgeURL }}" style="display:inline-block;background:#1c2024;color:#ffffff;padding:9px 16px;border-radius:6px;text-decoration:none;font-weight:600">{{ .AcknowledgeLabel }}</a>&nbsp; {{ end }}
 {{- if and .Reply (not .Over) }}<a href="mailto:{{ .Reply }}?subject=ack" style="color:#1971c2;white-space:nowrap">Acknowledge by mail</a>&nbsp; {{ end }}
 {{- range .Links }}<a href="{{ .URL }}" style="color:#1971c2;white-space:nowrap">{{ .Label }}</a>&nbsp; {{ end }}</p>
 {{- if and .Reply (not .Over) }}

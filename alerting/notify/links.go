@@ -42,12 +42,14 @@ const (
 	purposeReply       = "belfry reply v1\n"
 )
 
-// Claim is what an acknowledge link allows: one person, one incident.
+// Claim is what an acknowledge link allows: one person, one incident, or those of
+// one summary.
 type Claim struct {
 	Tenant   string `json:"t"`
 	Incident string `json:"i"`
 	Person   string `json:"p"`
 	Expires  int64  `json:"e"` // Unix seconds
+	Summary  string `json:"s,omitempty"`
 }
 
 // Incident returns the link to an incident's page, "" without an external URL.
@@ -64,7 +66,16 @@ func (l *Links) Acknowledge(tenant, incidentID, person string, now time.Time) st
 	if l.base == "" {
 		return ""
 	}
-	return l.base + AckPath + l.Sign(Claim{tenant, incidentID, person, now.Add(l.expiry).Unix()})
+	return l.base + AckPath + l.Sign(Claim{Tenant: tenant, Incident: incidentID, Person: person, Expires: now.Add(l.expiry).Unix()})
+}
+
+// AcknowledgeSummary returns the link with which a person acknowledges the incidents
+// that a summary told, "" without an external URL.
+func (l *Links) AcknowledgeSummary(tenant, summary, person string, now time.Time) string {
+	if l.base == "" {
+		return ""
+	}
+	return l.base + AckPath + l.Sign(Claim{Tenant: tenant, Summary: summary, Person: person, Expires: now.Add(l.expiry).Unix()})
 }
 
 var encoding = base64.RawURLEncoding.Strict()

@@ -165,6 +165,14 @@ func (m *Message) Over() bool {
 	return m.Kind == KindResolved || m.Incident.Status == incident.Resolved
 }
 
+// AcknowledgeLabel names what AcknowledgeURL does.
+func (m *Message) AcknowledgeLabel() string {
+	if m.General() {
+		return "Acknowledge all"
+	}
+	return "Acknowledge"
+}
+
 // Link is a place to look at, for people.
 type Link struct{ Label, URL string }
 

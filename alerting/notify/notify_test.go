@@ -189,6 +189,38 @@ func TestTelegram(t *testing.T) {
 	require.NotContains(t, send(t, n, to, message()).Error(), "abc")
 }
 
+// TestSummary: what chats show of a message about many incidents acts on none of
+// them by a button, but on all by a link that asks first.
+func TestSummary(t *testing.T) {
+	s := newService(t)
+	s.reply = `{"ok":true,"channel":"C1","ts":"1.2"}`
+	c := notify.DefaultConfig()
+	c.Telegram = notify.Telegram{BotToken: "123:abc", APIURL: s.URL, Updates: "poll"}
+	c.Slack = notify.Slack{BotToken: "xoxb", SigningSecret: "hush", APIURL: s.URL}
+	n := notifier(t, c)
+	m := &notify.Message{Key: "storm/1", Kind: notify.KindSummary, Recipient: "ana", Person: true,
+		Notice:   notify.Notice{Title: "[CRITICAL] 37 more incidents: 37 of cart", Text: "37 critical\n- #11 critical Down\n"},
+		Incident: incident.Incident{Severity: "critical"}, IncidentURL: "https://belfry.test/incidents", AcknowledgeURL: "https://belfry.test/ack/x.y"}
+	for _, to := range []oncall.Method{
+		{Type: oncall.MethodSlack, Channel: "C1"}, {Type: oncall.MethodTelegram, ChatID: "1"}, {Type: oncall.MethodTeams, URL: config.Secret(s.URL)},
+	} {
+		require.NoError(t, send(t, n, to, m))
+		body := string(s.body)
+		require.Contains(t, body, "37 of cart", to.Type)
+		require.Contains(t, body, "#11 critical Down", to.Type)
+		require.Contains(t, body, `"Acknowledge all"`, to.Type)
+		require.Contains(t, body, "https://belfry.test/ack/x.y", to.Type)
+		require.Contains(t, body, `"Incidents"`, to.Type)
+		for _, single := range []string{"action_id", "callback_data", "Status", "#0"} {
+			require.NotContains(t, body, single, to.Type)
+		}
+	}
+	m.Incident.Status, m.AcknowledgeURL = incident.Resolved, ""
+	require.NoError(t, send(t, n, oncall.Method{Type: oncall.MethodWebhook, URL: config.Secret(s.URL)}, m))
+	require.Equal(t, "resolved", s.json(t)["status"])
+	require.Equal(t, "summary", s.json(t)["notification_reason"])
+}
+
 // mailServer speaks as much SMTP as a client needs, and answers RCPT as told.
 // With secure it offers STARTTLS and takes mail only from ana with her password.
 func mailServer(t *testing.T, rcpt string, secure *tls.Config) (address string, got <-chan string) {

@@ -167,6 +167,7 @@ func slackButtons(m *Message, interactive bool) (buttons []obj) {
 		}
 		buttons = append(buttons, b)
 	}
+	interactive = interactive && !m.General() // a press names one incident
 	act := func(label, action, style string) {
 		more := obj{"action_id": action, "value": m.Incident.ID}
 		if style != "" {
@@ -175,7 +176,7 @@ func slackButtons(m *Message, interactive bool) (buttons []obj) {
 		button(label, more)
 	}
 	switch {
-	case m.General() || m.Over():
+	case m.Kind == KindNotice || m.Over():
 	case interactive && m.State() == "triggered":
 		act("Acknowledge", ActionAcknowledge, "primary")
 		act("Resolve", ActionResolve, "")
@@ -184,7 +185,7 @@ func slackButtons(m *Message, interactive bool) (buttons []obj) {
 		act("Resolve", ActionResolve, "primary")
 		act("Give back", ActionUnacknowledge, "")
 	case m.AcknowledgeURL != "":
-		button("Acknowledge", obj{"url": m.AcknowledgeURL, "style": "primary"})
+		button(m.AcknowledgeLabel(), obj{"url": m.AcknowledgeURL, "style": "primary"})
 	}
 	for _, l := range m.Links() {
 		button(l.Label, obj{"url": l.URL})

@@ -71,7 +71,7 @@ func teamsCard(m *Message, text Text) obj {
 		actions = append(actions, obj{"type": "Action.OpenUrl", "title": title, "url": link})
 	}
 	if m.AcknowledgeURL != "" && !m.Over() {
-		open("Acknowledge", m.AcknowledgeURL)
+		open(m.AcknowledgeLabel(), m.AcknowledgeURL)
 	}
 	for _, l := range m.Links() {
 		open(l.Label, l.URL)

@@ -107,10 +107,10 @@ func (n *Notifier) telegramButtons(m *Message) (rows [][]obj, links string) {
 	press := func(label, action string) {
 		act = append(act, obj{"text": label, "callback_data": action + ":" + m.Incident.ID})
 	}
-	interactive := n.config.Telegram.Updates != ""
+	interactive := n.config.Telegram.Updates != "" && !m.General()
 	list := m.Links()
 	switch {
-	case m.General() || m.Over():
+	case m.Kind == KindNotice || m.Over():
 	case interactive && m.State() == "triggered":
 		press("Acknowledge", ActionAcknowledge)
 		press("Resolve", ActionResolve)
@@ -119,7 +119,7 @@ func (n *Notifier) telegramButtons(m *Message) (rows [][]obj, links string) {
 		press("Resolve", ActionResolve)
 		press("Give back", ActionUnacknowledge)
 	case m.AcknowledgeURL != "":
-		list = append([]Link{{"Acknowledge", m.AcknowledgeURL}}, list...)
+		list = append([]Link{{m.AcknowledgeLabel(), m.AcknowledgeURL}}, list...)
 	}
 	for _, l := range list {
 		if u, err := url.Parse(l.URL); err == nil && strings.Contains(u.Hostname(), ".") {

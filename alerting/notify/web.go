@@ -127,7 +127,7 @@ type webhookIncident struct {
 
 func (n *Notifier) webhook(ctx context.Context, to oncall.Method, m *Message, text Text) error {
 	status := incident.AlertFiring
-	if m.Kind == KindResolved {
+	if m.Kind == KindResolved || m.Kind == KindSummary && m.Over() {
 		status = incident.AlertResolved
 	}
 	body := webhookMessage{
