@@ -25,20 +25,22 @@ func TestKilledInAStorm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
-	for _, late := range []time.Duration{-1, 0, time.Millisecond, 5 * time.Millisecond} {
-		t.Run(late.String(), func(t *testing.T) {
+	const gathering = -1 // not after a summary, but while the first page is sent
+	for _, late := range []time.Duration{gathering, 0, time.Millisecond, 5 * time.Millisecond} {
+		t.Run(fmt.Sprint(int64(late)), func(t *testing.T) {
 			t.Parallel()
 			k := &killRun{t: t, phones: newPhones(t, newClock()), path: filepath.Join(t.TempDir(), "belfry.db"), env: []string{killStorm + "=1"}}
-			var all []received
 			var once sync.Once
+			k.phones.mu.Lock()
 			k.phones.hook = func(m received) {
 				switch {
-				case late < 0: // the first page: the others are being gathered
+				case late == gathering:
 					once.Do(k.kill)
 				case m.body.Reason == string(notify.KindSummary):
 					once.Do(func() { time.AfterFunc(late, k.kill) })
 				}
 			}
+			k.phones.mu.Unlock()
 			k.start()
 			_ = k.cmd.Wait()
 			k.start()
@@ -54,7 +56,7 @@ func TestKilledInAStorm(t *testing.T) {
 			for what, n := range told {
 				require.Equal(t, 1, n, "incident %s was recorded once", what)
 			}
-			all = k.phones.take()
+			all := k.phones.take()
 			summaries := map[string]int{}
 			for _, m := range all {
 				if m.body.Reason == string(notify.KindSummary) {

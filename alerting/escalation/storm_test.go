@@ -86,6 +86,44 @@ func TestSummaryIsBounded(t *testing.T) {
 		}
 		require.Contains(t, body.Message, "and 273 more\n")
 		require.True(t, strings.HasPrefix(body.Title, "[CRITICAL] 293 more incidents: "), body.Title)
+		require.NoError(t, w.db.View(w.ctx, func(tx *state.Tx) error {
+			a, err := incident.Analyze(w.ctx, tx, "default", epoch, epoch.Add(time.Hour))
+			require.Equal(t, []incident.RecipientPages{{Person: "bo", Pages: 11, Incidents: warnings + critical}}, a.People)
+			return err
+		}))
+	})
+}
+
+// TestTwoProcessesGatherOnce: two processes decide together which pages are told
+// alone, and tell the rest in one summary.
+func TestTwoProcessesGatherOnce(t *testing.T) {
+	statetest.Each(t, func(t *testing.T, place statetest.Database) {
+		w := newWorld(t, place)
+		_, stop := w.runners(2)
+		defer stop()
+		const incidents, alone = 40, 10
+		for i := range incidents {
+			w.notify(w.group("oncall", strconv.Itoa(i), "critical", router.StatusFiring))
+		}
+		eventually(t, "what is told alone is told, and the rest gathered", func() bool {
+			w.clock.FireAll()
+			return w.count(`SELECT COUNT(*) FROM outbox WHERE status IN ('sent', 'gathered') AND kind = 'page'`) == incidents
+		})
+		require.Equal(t, 1, w.count(`SELECT COUNT(*) FROM outbox WHERE kind = 'summary'`))
+		w.clock.Set(epoch.Add(10 * time.Second))
+		eventually(t, "the summary is recorded", func() bool {
+			w.clock.FireAll()
+			return w.count(`SELECT COUNT(*) FROM outbox WHERE status <> 'sent'`) == 0
+		})
+		require.Equal(t, incidents, w.count(`SELECT COUNT(*) FROM incident_events WHERE kind = 'delivered'`), "each once")
+		keys := map[string]int{}
+		for _, m := range w.phones.take() {
+			keys[m.body.NotificationKey]++
+		}
+		require.Len(t, keys, alone+1)
+		for key, times := range keys {
+			require.Equal(t, 1, times, key)
+		}
 	})
 }
 
