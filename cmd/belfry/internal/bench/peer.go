@@ -33,12 +33,14 @@ func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	base := "http://" + address
 	otlp := base + "/insert/opentelemetry"
+	var flags []string
 	if p.Kind == "victoriametrics" {
 		otlp = base + "/opentelemetry"
+		flags = append(flags, "-opentelemetry.usePrometheusNaming") // so that the questions find the same series
 	}
 	data := filepath.Join(dir, "peer")
 	return start(ctx, &Process{Base: base, OTLP: otlp, Dir: data}, base+"/health",
-		p.Program, "-httpListenAddr="+address, "-storageDataPath="+data)
+		p.Program, append(flags, "-httpListenAddr="+address, "-storageDataPath="+data)...)
 }
 
 // peerQueries are the questions of each kind of peer, equal to Belfry's own of
