@@ -230,8 +230,6 @@ func settings(base string) escalation.Settings {
 	return s
 }
 
-func intp(n int) *int { return new(n) }
-
 // world is a database, a clock, phones and the engine of one process.
 type world struct {
 	t      *testing.T

@@ -158,7 +158,7 @@ func FuzzBehind(f *testing.F) {
 	f.Add(`sum(rate({a="b"} |= "x" [5m]))`)
 	f.Add("{`")
 	f.Fuzz(func(_ *testing.T, expr string) {
-		evidence.LinesBehind(expr)
-		evidence.SpansBehind(expr)
+		_ = evidence.LinesBehind(expr)
+		_ = evidence.SpansBehind(expr)
 	})
 }

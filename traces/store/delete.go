@@ -23,7 +23,7 @@ func (s *Store) Delete(ctx context.Context, r traces.DeleteRequest) (deletion.De
 }
 
 // exactFilter turns a filter of the contract into one of the engine that means
-// the same, where compileFilter may let more rows through. What the engine
+// the same, where the compiler may let more rows through. What the engine
 // cannot decide by itself is refused, and so is what would delete by what an
 // attribute is not: arrays and values of other types are too easily forgotten.
 func exactFilter(f traces.Filter) (columnar.Filter, error) {

@@ -8,12 +8,10 @@ import (
 	"belfry/traces"
 )
 
-// compileFilter turns a filter of the contract into one of the engine. It may
-// let more rows through, never fewer: arrays and events' times are left to whoever
-// evaluates the spans.
-func compileFilter(f traces.Filter) columnar.Filter { return (&compiler{}).compile(f) }
-
-// compiler knows what conditions on the trace and the place of a span in it can be decided.
+// compiler turns filters of the contract into the engine's. They may let more
+// rows through, never fewer: arrays and events' times are left to whoever
+// evaluates the spans. It knows what conditions on the trace and the place of a
+// span in it can be decided.
 type compiler struct {
 	joined bool        // spans have derived columns that are right
 	table  *traceTable // nil: fields of the trace are not known

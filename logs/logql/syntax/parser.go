@@ -103,14 +103,6 @@ func (p *parser) acceptOp(op string) bool {
 	return false
 }
 
-func (p *parser) acceptWord(word string) bool {
-	if p.isWord(word) {
-		p.next()
-		return true
-	}
-	return false
-}
-
 func (p *parser) errorf(t token, format string, args ...any) error {
 	return errorAt(p.src, t.pos, format, args...)
 }

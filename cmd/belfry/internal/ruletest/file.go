@@ -91,10 +91,6 @@ func (t times) each(yield func(time.Duration)) {
 	}
 }
 
-func (t times) end() time.Duration {
-	return time.Duration(t.At) + time.Duration(max(t.Times, 1)-1)*time.Duration(t.Every)
-}
-
 type logInput struct {
 	times      `yaml:",inline"`
 	Service    string            `yaml:"service"` // resource attribute service.name
