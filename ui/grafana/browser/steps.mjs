@@ -51,8 +51,8 @@ export const steps = [
     await open('query', { query: '{"queryType":"logs","expr":""}' });
     await code(page).click();
     await page.keyboard.type('{service');
-    await page.locator('.cm-tooltip-autocomplete').getByText('service_name').first().waitFor();
-    await page.keyboard.press('Enter');
+    // By a click: the editor takes no Enter in the moment that a list has just come up.
+    await page.locator('.cm-tooltip-autocomplete').getByText('service_name').first().click();
     await page.keyboard.type('="');
     await page.locator('.cm-tooltip-autocomplete').getByText('checkout').first().waitFor();
   }],
