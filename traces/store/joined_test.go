@@ -67,6 +67,15 @@ func randomTrace(r *rand.Rand, id uint64, n int) []traces.Span {
 		case 2:
 			s.Attributes = []traces.Attribute{{Key: "n", Value: traces.Array(traces.Int(1), traces.Int(5))}}
 		}
+		for range r.IntN(3) {
+			s.Events = append(s.Events, traces.Event{
+				Time: s.Start + r.Int64N(3), Name: []string{"e1", "e2"}[r.IntN(2)],
+				Attributes: []traces.Attribute{{Key: "code", Value: traces.Int(r.Int64N(3))}},
+			})
+		}
+		if r.IntN(4) == 0 {
+			s.Links = []traces.Link{{TraceID: s.TraceID, SpanID: traces.SpanID{7: byte(1 + r.IntN(3))}}}
+		}
 	}
 	return spans
 }
@@ -80,6 +89,9 @@ func randomLeaf(r *rand.Rand) string {
 		`span:childCount = 0`, `span:childCount > 1`, `nestedSetParent = -1`, `nestedSetParent < 0 && status = error`,
 		`nestedSetLeft > 3`, `nestedSetRight - nestedSetLeft = 1`, `rootServiceName = resource.service.name`, `rootName = nil`,
 		`rootName != nil && span:childCount >= 1`, `parent.name = "x"`, `duration * 2 > traceDuration`, `!(rootName = "y")`,
+		`parent.name = name`, `parent.resource.service.name != resource.service.name && kind != client`, `parent.span.n = nil`,
+		`event:name = "e1"`, `event.code > 1 || name = "x"`, `link:spanID != nil && status = error`, `event:name != "e1"`,
+		`event.code = 1 && event:timeSinceStart >= 0s`, `!(parent.name = "x") && event:name = "e2"`, `link.why = nil && parent.span.ok`,
 	}
 	return "{ " + terms[r.IntN(len(terms))] + " }"
 }
@@ -94,13 +106,21 @@ func randomSpanset(r *rand.Rand, depth int) string {
 
 func randomQuery(r *rand.Rand) string {
 	q := randomSpanset(r, 2)
-	switch r.IntN(8) {
+	switch r.IntN(10) {
 	case 0:
 		q += " | select(span.n)"
 	case 1:
 		q += " | count() > 1"
 	case 2:
 		q += " | by(name) | count() > 1"
+	case 3:
+		q += " | " + randomLeaf(r) + " | avg(duration) > 1ms"
+	case 4:
+		q += " | by(resource.service.name, span.n) | max(span.n) > 0 | coalesce() | count() < 5"
+	case 5:
+		q = "(" + q + " | count()) " + []string{">", "<", "="}[r.IntN(3)] + " (" + randomSpanset(r, 1) + " | count()) + 1"
+	case 6:
+		q = []string{"count() > 6", "by(status) | sum(duration) > 3ms", "max(traceDuration) > 4ms"}[r.IntN(3)] + " | " + q
 	}
 	return q
 }
@@ -110,7 +130,7 @@ func randomMetrics(r *rand.Rand) string {
 		"rate()", "count_over_time()", "rate() by(resource.service.name)", "avg_over_time(duration) by(name, status)",
 		"max_over_time(span.n)", "count_over_time() by(rootName)", "sum_over_time(traceDuration) by(span:childCount)",
 		"quantile_over_time(duration, .5, .9)", "histogram_over_time(duration) by(kind)", "min_over_time(duration) by(.n)",
-		"count_over_time() by(parent.name)", `compare({ status = error })`,
+		"count_over_time() by(parent.name)", "rate() by(event:name)", `compare({ status = error })`,
 	}
 	return randomSpanset(r, 1) + " | " + functions[r.IntN(len(functions))]
 }

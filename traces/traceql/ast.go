@@ -26,7 +26,7 @@ type Math struct {
 // Operand is a query or a number.
 type Operand struct {
 	Query  *Query // nil: Number
-	Number float64
+	Number Static
 }
 
 // Hint is one entry of a with(…).
@@ -85,7 +85,7 @@ func (Filter) isSpanset()    {}
 func (SpansetOp) isSpanset() {}
 func (Sub) isSpanset()       {}
 
-// Scalar is a number of a spanset: Aggregate, Static, or ScalarOp of these.
+// Scalar is a number of a spanset: Aggregate, Static, Piped, or ScalarOp of these.
 type Scalar interface {
 	isScalar()
 	String() string
@@ -102,11 +102,18 @@ type (
 		Op          string
 		Left, Right Scalar
 	}
+	// Piped is the number of what a pipeline of its own gives, all its spansets
+	// taken as one: ({ status = error } | count()).
+	Piped struct {
+		Pipeline Pipeline
+		Of       Scalar
+	}
 )
 
 func (Aggregate) isScalar() {}
 func (ScalarOp) isScalar()  {}
 func (Static) isScalar()    {}
+func (Piped) isScalar()     {}
 
 // Expr is an expression on one span: Static, FieldRef, Unary, Binary or Match.
 type Expr interface {
@@ -197,7 +204,7 @@ func (q *Query) String() string {
 // String returns the operand in canonical form.
 func (o Operand) String() string {
 	if o.Query == nil {
-		return strconv.FormatFloat(o.Number, 'g', -1, 64)
+		return o.Number.String()
 	}
 	return "(" + o.Query.String() + ")"
 }
@@ -255,6 +262,9 @@ func (a Aggregate) String() string {
 func (o ScalarOp) String() string {
 	return "(" + o.Left.String() + " " + o.Op + " " + o.Right.String() + ")"
 }
+
+// String returns the pipeline in parentheses.
+func (p Piped) String() string { return "(" + p.Pipeline.String() + " | " + p.Of.String() + ")" }
 
 // String returns the expression in canonical form.
 func (u Unary) String() string { return u.Op + exprOperand(u.Of) }

@@ -17,8 +17,13 @@
 //     of them to the left.
 //   - A comparison with a value that is missing, or of another type, is false, also
 //     with != and !~; = nil and != nil ask for presence.
+//   - A pipeline in parentheses that ends in a number, ({…} | count()), can be
+//     compared with another or with a number. What is shown are the spans that the
+//     numbers were made of; a trace of which there are none does not match.
 //   - An unscoped .attribute is the span's, or else the resource's.
 //   - rate and its siblings count a span in the step in which it started. The
 //     point at time t covers [t - step, t). Durations become seconds.
+//   - Arithmetic on metrics has the usual precedence; a side without labels goes with
+//     every series of the other. There is no NaN: what has no value has no point.
 //   - quantile_over_time is exact to within 1 % of the value.
 package traceql

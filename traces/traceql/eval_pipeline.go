@@ -13,6 +13,7 @@ type spanset struct {
 	attributes []traces.Attribute // groups and aggregates, by their text
 }
 
+// with returns the attributes with one more, or one of the same key replaced.
 func (s *spanset) with(key string, v traces.Value) []traces.Attribute {
 	out := make([]traces.Attribute, 0, len(s.attributes)+1)
 	for _, a := range s.attributes {
@@ -23,22 +24,22 @@ func (s *spanset) with(key string, v traces.Value) []traces.Attribute {
 	return append(out, traces.Attribute{Key: key, Value: v})
 }
 
-// evaluator runs pipelines over one trace. Filters see only spans that belong
-// to [from, to); structure is that of the whole trace.
-type evaluator struct {
-	tree     *traces.Tree
-	from, to int64
-	nest     *nest // once it is needed
+// spanTable is what an evaluator knows of the spans of one trace.
+type spanTable interface {
+	// filter returns those of some spans for which a condition is true.
+	filter(cond Expr, among positions) positions
+	// value returns the value of an expression on a span.
+	value(e Expr, pos int32) Static
+	// nest returns the structure of the spans.
+	nest() *nest
 }
 
-// run returns the spansets that the pipeline gives, none if the trace does not match.
-func (e *evaluator) run(p Pipeline) []spanset {
-	all := make(positions, 0, len(e.tree.Spans))
-	for i := range e.tree.Spans {
-		if e.tree.Spans[i].Overlaps(e.from, e.to) {
-			all = append(all, int32(i))
-		}
-	}
+// evaluator runs pipelines over the spans of one trace.
+type evaluator struct{ spans spanTable }
+
+// run returns the spansets that a pipeline makes of the given spans, none if the
+// trace does not match.
+func (e *evaluator) run(p Pipeline, all positions) []spanset {
 	if len(all) == 0 {
 		return nil
 	}
@@ -88,19 +89,9 @@ func (e *evaluator) spanset(s Spanset, among positions) positions {
 		if s.Expr == nil {
 			return among
 		}
-		var out positions
-		for _, p := range among {
-			if at(e.tree, p).holds(s.Expr) {
-				out = append(out, p)
-			}
-		}
-		return out
+		return e.spans.filter(s.Expr, among)
 	case Sub:
-		var out positions
-		for _, set := range e.runFrom(s.Pipeline, []spanset{{spans: among}}) {
-			out = union(out, set.spans)
-		}
-		return out
+		return e.selected(s.Pipeline, among)
 	case SpansetOp:
 		left, right := e.spanset(s.Left, among), e.spanset(s.Right, among)
 		switch s.Op {
@@ -112,12 +103,23 @@ func (e *evaluator) spanset(s Spanset, among positions) positions {
 		case "||":
 			return union(left, right)
 		}
-		if e.nest == nil {
-			e.nest = nestOf(e.tree)
-		}
-		return e.nest.relate(s.Op, left, right)
+		return e.spans.nest().relate(s.Op, left, right)
 	}
 	return nil
+}
+
+// selected returns the spans of all spansets that a pipeline gives.
+func (e *evaluator) selected(p Pipeline, among positions) positions {
+	if len(p) == 1 {
+		if s, ok := p[0].(Spanset); ok {
+			return e.spanset(s, among)
+		}
+	}
+	var out positions
+	for _, set := range e.run(p, among) {
+		out = union(out, set.spans)
+	}
+	return out
 }
 
 func (e *evaluator) groupBy(g GroupBy, set spanset) []spanset {
@@ -127,7 +129,7 @@ func (e *evaluator) groupBy(g GroupBy, set spanset) []spanset {
 		var key strings.Builder
 		values := make([]Static, len(g.By))
 		for i, by := range g.By {
-			values[i] = at(e.tree, p).eval(by)
+			values[i] = e.spans.value(by, p)
 			key.WriteString(values[i].String())
 			key.WriteByte(0)
 		}
@@ -154,27 +156,48 @@ func groupValue(s Static) traces.Value {
 	return s.Output()
 }
 
+// scalarFilter keeps a spanset for which a comparison holds: the spans that its
+// numbers were made of.
 func (e *evaluator) scalarFilter(f ScalarFilter, set spanset) (spanset, bool) {
-	left, right := e.scalar(f.Left, &set), e.scalar(f.Right, &set)
+	n := scalars{evaluator: e, set: set}
+	left, right := n.of(f.Left, set.spans), n.of(f.Right, set.spans)
 	order, ok := left.compare(right)
-	return set, ok && compareOps[f.Op].Holds(order)
+	n.set.spans = n.used
+	return n.set, ok && len(n.used) > 0 && compareOps[f.Op].Holds(order)
 }
 
-// scalar computes a number of a spanset, and notes aggregates in its attributes.
-func (e *evaluator) scalar(s Scalar, set *spanset) Static {
+// scalars computes the numbers of a spanset, and notes aggregates in its attributes.
+type scalars struct {
+	*evaluator
+	set  spanset
+	used positions
+}
+
+func (n *scalars) of(s Scalar, spans positions) Static {
 	switch s := s.(type) {
 	case Static:
 		return s
 	case ScalarOp:
-		return arithmetic(s.Op, e.scalar(s.Left, set), e.scalar(s.Right, set))
+		return arithmetic(s.Op, n.of(s.Left, spans), n.of(s.Right, spans))
+	case Piped:
+		inner := scalars{evaluator: n.evaluator}
+		v := inner.of(s.Of, n.selected(s.Pipeline, spans))
+		n.used = union(n.used, inner.used)
+		n.note(s, v)
+		return v
 	case Aggregate:
-		v := e.aggregate(s, set.spans)
-		if v.Type != TypeNil {
-			set.attributes = set.with(s.String(), v.Output())
-		}
+		n.used = union(n.used, spans)
+		v := n.aggregate(s, spans)
+		n.note(s, v)
 		return v
 	}
 	return Static{}
+}
+
+func (n *scalars) note(s Scalar, v Static) {
+	if v.Type != TypeNil {
+		n.set.attributes = n.set.with(s.String(), v.Output())
+	}
 }
 
 func (e *evaluator) aggregate(a Aggregate, spans positions) Static {
@@ -184,7 +207,7 @@ func (e *evaluator) aggregate(a Aggregate, spans positions) Static {
 	n, sum := 0, Static{TypeInt, traces.Int(0)}
 	low, high := Static{}, Static{}
 	for _, p := range spans {
-		v := at(e.tree, p).eval(a.Of)
+		v := e.spans.value(a.Of, p)
 		if !v.Type.isNumber() || math.IsNaN(v.Value.Float()) {
 			continue
 		}

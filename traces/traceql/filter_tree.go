@@ -17,13 +17,9 @@ func FilterTree(t *traces.Tree, query string, hierarchy bool) (*traces.Tree, err
 	if !ok || len(q.Pipeline) != 1 || q.Metrics != nil {
 		return nil, errorAt(query, 0, "expected one {…}")
 	}
-	ev := evaluator{tree: t, from: math.MinInt64, to: math.MaxInt64}
-	all := make(positions, len(t.Spans))
-	for i := range all {
-		all[i] = int32(i)
-	}
+	trace := newWholeTrace(t, math.MinInt64, math.MaxInt64)
 	keep := make([]bool, len(t.Spans))
-	for _, p := range ev.spanset(f, all) {
+	for _, p := range trace.spanset(f, trace.seen) {
 		for ; p >= 0 && !keep[p]; p = t.Parent[p] {
 			keep[p] = true
 			if !hierarchy {

@@ -41,11 +41,7 @@ func isLocal(stage Stage) bool {
 	case SpansetOp:
 		return (s.Op == "&&" || s.Op == "||") && isLocal(s.Left) && isLocal(s.Right)
 	case Sub:
-		for _, inner := range s.Pipeline {
-			if !isLocal(inner) {
-				return false
-			}
-		}
+		return !slices.ContainsFunc(s.Pipeline, func(inner Stage) bool { return !isLocal(inner) })
 	case ScalarFilter:
 		return isLocalScalar(s.Left) && isLocalScalar(s.Right)
 	case GroupBy:
@@ -62,6 +58,8 @@ func isLocalScalar(s Scalar) bool {
 		return !needsTree(s.Of)
 	case ScalarOp:
 		return isLocalScalar(s.Left) && isLocalScalar(s.Right)
+	case Piped:
+		return !slices.ContainsFunc(s.Pipeline, func(inner Stage) bool { return !isLocal(inner) }) && isLocalScalar(s.Of)
 	}
 	return true
 }
@@ -79,8 +77,25 @@ func stageFilters(stage Stage) (filters []traces.Filter, all bool) {
 		left, leftAll := stageFilters(s.Left)
 		right, rightAll := stageFilters(s.Right)
 		return append(left, right...), leftAll || rightAll
+	case ScalarFilter:
+		left, leftAll := scalarFilters(s.Left)
+		right, rightAll := scalarFilters(s.Right)
+		return append(left, right...), leftAll || rightAll
 	}
 	return nil, true
+}
+
+func scalarFilters(s Scalar) (filters []traces.Filter, all bool) {
+	switch s := s.(type) {
+	case Piped:
+		return stageFilters(s.Pipeline[0])
+	case ScalarOp:
+		left, leftAll := scalarFilters(s.Left)
+		right, rightAll := scalarFilters(s.Right)
+		return append(left, right...), leftAll || rightAll
+	}
+	_, static := s.(Static)
+	return nil, !static
 }
 
 // scanLocal returns, for every trace with a span that the filter lets through,
@@ -133,11 +148,11 @@ func (s *search) localCandidates(ctx context.Context) (list []candidate, ok bool
 		return nil, false, err
 	}
 	for _, tree := range trees {
-		ev := evaluator{tree: tree, from: s.req.From, to: s.req.To}
-		if len(ev.run(s.req.Query.Pipeline)) == 0 {
+		trace := newWholeTrace(tree, s.req.From, s.req.To)
+		if len(trace.spansets(s.req.Query.Pipeline)) == 0 {
 			continue
 		}
-		if anchor, found := ev.anchor(s.req.Query.Pipeline); found {
+		if anchor, found := trace.anchor(s.req.Query.Pipeline); found {
 			list = append(list, candidate{id: tree.Spans[0].TraceID, anchor: anchor})
 		}
 	}
@@ -171,12 +186,8 @@ func (e *Engine) observeLocal(ctx context.Context, tenant string, p Pipeline, m 
 
 // observeTree counts the spans of a trace that a pipeline gives.
 func (a *aggregator) observeTree(tree *traces.Tree, p Pipeline) {
-	ev := evaluator{tree: tree, from: a.req.From, to: a.req.To}
-	var spans positions
-	for _, set := range ev.run(p) {
-		spans = union(spans, set.spans)
-	}
-	for _, pos := range spans {
+	trace := newWholeTrace(tree, a.req.From, a.req.To)
+	for _, pos := range trace.selected(p, trace.seen) {
 		if start := tree.Spans[pos].Start; start >= a.req.From && start < a.req.To {
 			a.observe(at(tree, pos))
 		}

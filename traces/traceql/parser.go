@@ -17,6 +17,7 @@ type parser struct {
 	tokens []token
 	at     int
 	depth  int
+	groups groups
 }
 
 // Parse reads a query. Errors are *ParseError, of kind fault.Invalid.
@@ -28,7 +29,7 @@ func Parse(src string) (*Query, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{src: src, tokens: tokens}
+	p := &parser{src: src, tokens: tokens, groups: groupsOf(tokens)}
 	q, err := p.parseRoot()
 	if err != nil {
 		return nil, err
@@ -101,11 +102,11 @@ func (p *parser) parseRoot() (*Query, error) {
 		err = p.errorf(p.peek(), "unexpected %s", p.peek().describe())
 	}
 	if err != nil {
-		furthest := p.at
+		furthest, arithmetic := p.at, isArithmetic(p.peek())
 		p.at, p.depth = start, 0
 		math, mathErr := p.parseMath()
 		if mathErr != nil {
-			if p.at > furthest {
+			if p.at > furthest || arithmetic {
 				err = mathErr
 			}
 			return nil, err
@@ -123,75 +124,6 @@ func (p *parser) atMathEnd() bool {
 	return t.kind == tokEOF || t.kind == tokIdent && t.text == "with"
 }
 
-// parseMath reads (query) op (query), where one side may be a number.
-func (p *parser) parseMath() (*Query, error) {
-	left, err := p.parseOperand()
-	if err != nil {
-		return nil, err
-	}
-	for first := true; ; first = false {
-		opToken := p.peek()
-		op := p.acceptOneOf("+", "-", "*", "/")
-		if op == "" {
-			if first {
-				return nil, p.errorf(p.peek(), "expected an arithmetic operator, found %s", p.peek().describe())
-			}
-			break
-		}
-		right, err := p.parseOperand()
-		if err != nil {
-			return nil, err
-		}
-		if left.Query == nil && right.Query == nil {
-			return nil, p.errorf(opToken, "one side of %q must be a metrics query in parentheses", op)
-		}
-		left = Operand{Query: &Query{Math: &Math{Op: op, Left: left, Right: right}}}
-	}
-	q := left.Query
-	q.Then, err = p.parseSecondStages()
-	return q, err
-}
-
-func (p *parser) parseOperand() (Operand, error) {
-	if err := p.enter(); err != nil {
-		return Operand{}, err
-	}
-	defer p.leave()
-	negative := p.accept("-")
-	if t := p.peek(); t.kind == tokLiteral && t.static.Type.isNumber() {
-		p.at++
-		n := seconds(t.static)
-		if negative {
-			n = -n
-		}
-		return Operand{Number: n}, nil
-	}
-	open := p.peek()
-	if err := p.expect("("); err != nil || negative {
-		return Operand{}, p.errorf(open, "expected a number or a metrics query in parentheses, found %s", open.describe())
-	}
-	start := p.at
-	q, err := p.parseQuery()
-	if err != nil || !p.isOp(")") {
-		p.at = start
-		math, mathErr := p.parseMath()
-		if mathErr != nil {
-			if err == nil {
-				err = mathErr
-			}
-			return Operand{}, err
-		}
-		q = math
-	}
-	if err := p.expect(")"); err != nil {
-		return Operand{}, err
-	}
-	if q.Metrics == nil && q.Math == nil {
-		return Operand{}, p.errorf(open, "arithmetic needs metrics queries on both sides, such as ({ } | rate())")
-	}
-	return Operand{Query: q}, nil
-}
-
 // parseQuery reads a pipeline, the metrics function that may end it, and what follows that.
 func (p *parser) parseQuery() (*Query, error) {
 	q := &Query{}
@@ -202,7 +134,11 @@ func (p *parser) parseQuery() (*Query, error) {
 				return nil, err
 			}
 			q.Metrics = m
+			then := p.peek()
 			q.Then, err = p.parseSecondStages()
+			if err == nil && m.Compare != nil && len(q.Then) > 0 {
+				err = p.errorf(then, "compare() takes no further stages")
+			}
 			return q, err
 		}
 		stage, err := p.parseStage()
@@ -255,21 +191,10 @@ func (p *parser) parseStage() (Stage, error) {
 	case p.isOp("{"):
 		return p.parseSpanset(0)
 	case p.isOp("("):
-		start := p.at
-		spanset, err := p.parseSpanset(0)
-		if err == nil && !isComparison(p.peek()) && !isArithmetic(p.peek()) {
-			return spanset, nil
+		if p.groups.isScalar(p.at) {
+			return p.parseScalarFilter()
 		}
-		furthest := p.at
-		p.at = start
-		filter, scalarErr := p.parseScalarFilter()
-		if scalarErr == nil {
-			return filter, nil
-		}
-		if err != nil && furthest >= p.at {
-			return nil, err
-		}
-		return nil, scalarErr
+		return p.parseSpanset(0)
 	case t.kind == tokIdent && t.text == "by":
 		p.at++
 		var g GroupBy

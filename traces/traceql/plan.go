@@ -132,6 +132,30 @@ func (pl *plan) needOfStage(s Stage) needNode {
 			return left
 		}
 		return needNode{kind: needAnd, left: &left, right: &right}
+	case ScalarFilter:
+		return pl.needOfScalar(ScalarOp{Left: s.Left, Right: s.Right})
+	}
+	return needNode{}
+}
+
+// needOfScalar is what a trace needs for one of the pipelines in a number to give
+// spans.
+func (pl *plan) needOfScalar(s Scalar) needNode {
+	switch s := s.(type) {
+	case Piped:
+		return pl.needOfStage(s.Pipeline[0])
+	case ScalarOp:
+		if _, static := s.Left.(Static); static {
+			return pl.needOfScalar(s.Right)
+		}
+		if _, static := s.Right.(Static); static {
+			return pl.needOfScalar(s.Left)
+		}
+		left, right := pl.needOfScalar(s.Left), pl.needOfScalar(s.Right)
+		if left.kind == needAlways || right.kind == needAlways {
+			return needNode{}
+		}
+		return needNode{kind: needOr, left: &left, right: &right}
 	}
 	return needNode{}
 }
@@ -224,6 +248,11 @@ func (s *fieldSet) addScalar(x Scalar) {
 	case ScalarOp:
 		s.addScalar(x.Left)
 		s.addScalar(x.Right)
+	case Piped:
+		for _, stage := range x.Pipeline {
+			s.addStage(stage)
+		}
+		s.addScalar(x.Of)
 	}
 }
 
@@ -311,12 +340,29 @@ func outputFields(p Pipeline) []FieldRef {
 			for _, f := range stage.Fields {
 				add(f)
 			}
+		case ScalarFilter:
+			for _, inner := range pipelinesOf(ScalarOp{Left: stage.Left, Right: stage.Right}) {
+				for _, of := range inner {
+					walk(of)
+				}
+			}
 		}
 	}
 	for _, stage := range p {
 		walk(stage)
 	}
 	return out
+}
+
+// pipelinesOf returns the pipelines in a number.
+func pipelinesOf(s Scalar) []Pipeline {
+	switch s := s.(type) {
+	case Piped:
+		return []Pipeline{s.Pipeline}
+	case ScalarOp:
+		return append(pipelinesOf(s.Left), pipelinesOf(s.Right)...)
+	}
+	return nil
 }
 
 // ParseFilter reads a query of one {…} and returns what of it a store can decide.

@@ -223,13 +223,13 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 			continue
 		}
 		s.result.Inspected++
-		ev := evaluator{tree: tree, from: s.req.From, to: s.req.To}
-		anchor, ok := ev.anchor(s.req.Query.Pipeline)
+		trace := newWholeTrace(tree, s.req.From, s.req.To)
+		anchor, ok := trace.anchor(s.req.Query.Pipeline)
 		place := Cursor{anchor, tree.Spans[0].TraceID}
 		if !ok || s.req.After != nil && place.compare(*s.req.After) <= 0 {
 			continue
 		}
-		if sets := ev.run(s.req.Query.Pipeline); len(sets) > 0 {
+		if sets := trace.spansets(s.req.Query.Pipeline); len(sets) > 0 {
 			summary := s.summarize(tree, sets)
 			summary.Cursor = place
 			out = append(out, summary)
@@ -237,16 +237,6 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 	}
 	slices.SortFunc(out, func(a, b Summary) int { return a.Cursor.compare(b.Cursor) })
 	return out, nil
-}
-
-// anchor returns the start of the newest span that the first stage selects.
-func (e *evaluator) anchor(p Pipeline) (start int64, ok bool) {
-	for _, set := range e.run(p[:min(1, len(p))]) {
-		for _, at := range set.spans {
-			start, ok = max(start, e.tree.Spans[at].Start), true
-		}
-	}
-	return start, ok
 }
 
 func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {

@@ -66,8 +66,9 @@ func (st SecondStage) best(series []Series) func(int, Point) bool {
 	return func(i int, p Point) bool { return chosen[place{p.Time, i}] }
 }
 
-// mathQuery combines the points of series with equal labels; a point that the
-// other side lacks is dropped, and so is what division by zero gives.
+// mathQuery combines the points of series with equal labels; a series without
+// labels goes with every one of the other side. A point that the other side
+// lacks is dropped, and so is what division by zero gives.
 func (e *Engine) mathQuery(ctx context.Context, tenant string, m *Math, req *RangeRequest) (*RangeResult, error) {
 	result := &RangeResult{}
 	operand := func(o Operand) ([]Series, error) {
@@ -91,9 +92,9 @@ func (e *Engine) mathQuery(ctx context.Context, tenant string, m *Math, req *Ran
 	}
 	switch {
 	case m.Left.Query == nil:
-		result.Series = mapPoints(right, func(_ int64, v float64) (float64, bool) { return calculate(m.Op, m.Left.Number, v) })
+		result.Series = mapPoints(right, func(_ int64, v float64) (float64, bool) { return calculate(m.Op, m.Left.Number.Value.Float(), v) })
 	case m.Right.Query == nil:
-		result.Series = mapPoints(left, func(_ int64, v float64) (float64, bool) { return calculate(m.Op, v, m.Right.Number) })
+		result.Series = mapPoints(left, func(_ int64, v float64) (float64, bool) { return calculate(m.Op, v, m.Right.Number.Value.Float()) })
 	default:
 		result.Series = joinSeries(m.Op, left, right)
 	}
@@ -132,32 +133,56 @@ func mapPoints(series []Series, f func(int64, float64) (float64, bool)) []Series
 }
 
 func joinSeries(op string, left, right []Series) []Series {
-	byLabels := make(map[string]*Series, len(right))
-	for i := range right {
-		byLabels[right[i].Labels.withoutName().String()] = &right[i]
+	if one, ok := unlabeled(left); ok && len(right) > 0 {
+		if _, both := unlabeled(right); !both {
+			var out []Series
+			for _, r := range right {
+				out = append(out, joinPoints(r, one, func(of, with float64) (float64, bool) { return calculate(op, with, of) })...)
+			}
+			return out
+		}
+	}
+	var other func(Series) *Series
+	if one, ok := unlabeled(right); ok {
+		other = func(Series) *Series { return &one }
+	} else {
+		byLabels := make(map[string]*Series, len(right))
+		for i := range right {
+			byLabels[right[i].Labels.withoutName().String()] = &right[i]
+		}
+		other = func(s Series) *Series { return byLabels[s.Labels.withoutName().String()] }
 	}
 	var out []Series
 	for _, l := range left {
-		r := byLabels[l.Labels.withoutName().String()]
-		if r == nil {
-			continue
+		if r := other(l); r != nil {
+			out = append(out, joinPoints(l, *r, func(of, with float64) (float64, bool) { return calculate(op, of, with) })...)
 		}
-		values := make(map[int64]float64, len(r.Points))
-		for _, p := range r.Points {
-			values[p.Time] = p.Value
-		}
-		labels := l.Labels
-		if len(labels.withoutName()) == 0 {
-			labels = Labels{{nameLabel, traces.String("math")}}
-		}
-		joined := mapPoints([]Series{{Labels: labels, Points: l.Points, Exemplars: l.Exemplars}}, func(t int64, v float64) (float64, bool) {
-			other, ok := values[t]
-			if !ok {
-				return 0, false
-			}
-			return calculate(op, v, other)
-		})
-		out = append(out, joined...)
 	}
 	return out
+}
+
+// unlabeled returns the only series of a side, if it has no labels.
+func unlabeled(side []Series) (Series, bool) {
+	if len(side) == 1 && len(side[0].Labels.withoutName()) == 0 {
+		return side[0], true
+	}
+	return Series{}, false
+}
+
+// joinPoints gives a series the values that f makes of it and of another at equal times.
+func joinPoints(s, with Series, f func(of, with float64) (float64, bool)) []Series {
+	values := make(map[int64]float64, len(with.Points))
+	for _, p := range with.Points {
+		values[p.Time] = p.Value
+	}
+	if len(s.Labels.withoutName()) == 0 {
+		s.Labels = Labels{{nameLabel, traces.String("math")}}
+	}
+	return mapPoints([]Series{s}, func(t int64, v float64) (float64, bool) {
+		other, ok := values[t]
+		if !ok {
+			return 0, false
+		}
+		return f(v, other)
+	})
 }
