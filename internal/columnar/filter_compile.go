@@ -54,6 +54,7 @@ type leaf struct {
 	numMatch   [column.JSON + 1]func(uint64) bool
 	takes      [column.JSON + 1]bool    // the condition can hold for values of this kind
 	only       [column.JSON + 1]*uint64 // the one number of this kind that it holds for
+	onlyBytes  [column.JSON + 1][]byte  // the one byte string of this kind that it holds for
 
 	// Range of numbers that can match, for pruning; only if bounded.
 	bounded bool
@@ -327,6 +328,7 @@ func (l *leaf) equalAny(values []Value, asText bool) {
 			}
 		}
 		if len(set) == 1 {
+			l.onlyBytes[k] = only
 			l.bytesMatch[k] = func(b []byte) bool { return string(b) == string(only) }
 		} else {
 			l.bytesMatch[k] = func(b []byte) bool { return set[string(b)] }

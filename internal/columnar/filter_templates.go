@@ -10,16 +10,30 @@ import (
 // are made from: it adds rows to out, and returns those that remain to be looked at.
 func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, error) {
 	c := &e.view.cols[slot]
-	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 {
+	equal := l.onlyBytes[c.key.Kind]
+	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 && equal == nil {
 		return in, nil
 	}
 	tpl, err := e.view.templates(slot)
 	if err != nil || tpl == nil {
 		return in, err
 	}
-	verdicts := e.view.io.Arena.Bytes(tpl.Len())
-	for id := range verdicts {
-		verdicts[id] = byte(l.onTemplate(tpl, id))
+	var of func(value int) column.Match
+	if equal != nil {
+		values, err := tpl.Equal(equal)
+		if err != nil {
+			return in, err
+		}
+		if values == nil {
+			return e.view.io.Arena.ZeroWords(len(in)), nil
+		}
+		of = func(value int) column.Match { return values[value] }
+	} else {
+		verdicts := e.view.io.Arena.Bytes(tpl.Len())
+		for id := range verdicts {
+			verdicts[id] = byte(l.onTemplate(tpl, id))
+		}
+		of = func(value int) column.Match { return column.Match(verdicts[tpl.Of(value)]) }
 	}
 	a := e.view.io.Arena
 	rest := bitmap(a.ZeroWords(len(in)))
@@ -32,7 +46,7 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 		}
 		for bit := word & have; bit != 0; bit &= bit - 1 {
 			low := bit & -bit
-			switch column.Match(verdicts[tpl.Of(value+bits.OnesCount64(have&(low-1)))]) {
+			switch of(value + bits.OnesCount64(have&(low-1))) {
 			case column.Always:
 				out[w] |= low
 			case column.Maybe:

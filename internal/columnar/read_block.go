@@ -1,6 +1,8 @@
 package columnar
 
 import (
+	"slices"
+
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/part"
 )
@@ -23,8 +25,8 @@ type blockView struct {
 	// If only the times of some rows are read: the others are undefined.
 	picked []uint32
 
-	cols  []blockColumn
-	slots map[ColumnKey]int
+	cols  []blockColumn     // of a part: in the order of blk.Columns
+	slots map[ColumnKey]int // of a block in memory
 }
 
 // streamRun is a run of rows [start, end) of one stream.
@@ -40,6 +42,10 @@ type blockColumn struct {
 	chunk *column.Chunk
 	picks int // how often rows were read without decoding the column
 	vec   *Vector
+
+	// What was read last without decoding the column.
+	picked    *Vector
+	pickedSel []uint32
 }
 
 func newBlockView(stats *Stats) *blockView {
@@ -60,7 +66,7 @@ func (v *blockView) openPart(p *partHandle, blk *part.Block) {
 	for i := range blk.Columns {
 		c := &blk.Columns[i]
 		def := &p.r.Columns[c.Column]
-		v.addColumn(blockColumn{key: ColumnKey{def.Name, def.Kind}, disk: c})
+		v.cols = append(v.cols, blockColumn{key: ColumnKey{def.Name, def.Kind}, disk: c})
 	}
 }
 
@@ -159,11 +165,17 @@ func (v *blockView) canPick(slot int, sel []uint32) bool {
 // pick returns the given rows of a column; row i of the vector is row sel[i].
 func (v *blockView) pick(slot int, sel []uint32) (*Vector, error) {
 	c := &v.cols[slot]
+	if c.picked != nil && slices.Equal(c.pickedSel, sel) {
+		return c.picked, nil
+	}
 	c.picks++
 	before := v.io.BytesRead
 	vec, n, err := v.part.r.PickColumn(&v.io, v.blk, c.disk, sel)
 	v.stats.BytesRead += v.io.BytesRead - before
 	v.stats.BytesScanned += int64(n)
+	if err == nil {
+		c.picked, c.pickedSel = vec, sel
+	}
 	return vec, err
 }
 
@@ -190,6 +202,9 @@ func (v *blockView) stream(i int) *streamDef {
 
 // find returns the slot of a column, -1 if the block has none such.
 func (v *blockView) find(key ColumnKey) int {
+	if v.blk != nil {
+		return v.blk.Position(v.part.r.FindColumn(key.Name, key.Kind))
+	}
 	if i, ok := v.slots[key]; ok {
 		return i
 	}

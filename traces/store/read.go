@@ -1,6 +1,8 @@
 package store
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"belfry/internal/columnar"
@@ -267,7 +269,7 @@ func (r *reader) readAttributes(b *columnar.Block) error {
 	if !r.wanted.all && len(r.wanted.attributes) == 0 {
 		return nil
 	}
-	keys, err := b.Columns()
+	keys, err := r.attributes(b)
 	if err != nil {
 		return err
 	}
@@ -275,7 +277,7 @@ func (r *reader) readAttributes(b *columnar.Block) error {
 	total := 0
 	for _, key := range keys { // sorted by name, and escaping keeps that order
 		name, isAttribute := attributeKey(key.Name)
-		if !isAttribute || !r.wanted.all && !r.wanted.attributes[key.Name] {
+		if !isAttribute {
 			continue
 		}
 		v, err := b.Column(key)
@@ -303,6 +305,21 @@ func (r *reader) readAttributes(b *columnar.Block) error {
 		}
 	}
 	return nil
+}
+
+// attributes returns the columns that may hold wanted attributes, sorted.
+func (r *reader) attributes(b *columnar.Block) ([]columnar.ColumnKey, error) {
+	if r.wanted.all {
+		return b.Columns()
+	}
+	names := slices.Sorted(maps.Keys(r.wanted.attributes))
+	keys := make([]columnar.ColumnKey, 0, int(columnar.KindJSON)*len(names))
+	for _, name := range names {
+		for kind := columnar.KindString; kind <= columnar.KindJSON; kind++ {
+			keys = append(keys, columnar.ColumnKey{Name: name, Kind: kind})
+		}
+	}
+	return keys, nil
 }
 
 func (c *attributeVector) value(i int) traces.Value {

@@ -216,18 +216,18 @@ func (p *picker) fromPages(v *Vector, r *encoding.Reader, headLen int) error {
 }
 
 func (p *picker) fromTemplates(v *Vector, r *encoding.Reader) error {
-	t, err := openTemplates(r, p.count, p.codec, p.a)
+	t, err := p.pickTemplates(r)
 	if err != nil {
 		return err
 	}
 	g := p.gather(v)
-	for i, at := range p.idx {
-		if g.data, err = t.appendValue(g.data, int(at)); err != nil {
+	for i := range p.idx {
+		if g.data, err = t.appendValue(g.data, i); err != nil {
 			return err
 		}
 		g.end(p.rowOf(i))
 	}
-	p.decoded += len(g.data) + 12*p.count
+	p.decoded += len(g.data) + 8*len(p.idx)
 	g.fill(v)
 	return nil
 }

@@ -1,6 +1,9 @@
 package column
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Match is what a template says of the values made from it.
 type Match uint8
@@ -71,6 +74,125 @@ func (t *template) goesOn(i int, text []byte, fold bool) bool {
 		}
 	}
 	return false
+}
+
+// sought is what values of a template must have in their number slots to be equal to a text.
+type sought struct {
+	match   Match // Maybe: the values are to be looked at; Always: those with these numbers are equal
+	numbers []uint64
+	widths  []uint64 // digits of each
+	exact   bool     // only the uses with these ranks are
+	ranks   []uint32 // ascending
+}
+
+// seek says which values of a template are equal to text.
+func (t *template) seek(text []byte) (s sought) {
+	if len(t.pieces) == 0 || !bytes.HasPrefix(text, t.pieces[0].text) {
+		return s
+	}
+	if t.texts > 0 {
+		s.match = Maybe
+		return s
+	}
+	for i := range t.pieces {
+		p := &t.pieces[i]
+		rest, ok := bytes.CutPrefix(text, p.text)
+		if !ok {
+			return sought{}
+		}
+		if text = rest; p.slot == 0 {
+			continue
+		}
+		n := 0
+		for n < len(text) && byteClass[text[n]] == byteDigit {
+			n++
+		}
+		if n == 0 || n > maxDigits {
+			return sought{}
+		}
+		s.numbers, s.widths = append(s.numbers, parseDigits(text[:n])), append(s.widths, uint64(n))
+		text = text[n:]
+	}
+	if len(text) == 0 {
+		s.match = Always
+	}
+	return s
+}
+
+// Equal says of each value whether it is equal to text; nil if none is.
+func (t *Templates) Equal(text []byte) ([]Match, error) {
+	seek := make([]sought, len(t.list))
+	found := false
+	for id := range t.list {
+		s := &seek[id]
+		*s = t.list[id].seek(text)
+		if s.match == Always {
+			if err := t.findNumbers(id, s); err != nil {
+				return nil, err
+			}
+		}
+		found = found || s.match != Never
+	}
+	if !found {
+		return nil, nil
+	}
+	out := make([]Match, t.n)
+	if t.ids == nil {
+		seek[0].mark(out)
+		return out, nil
+	}
+	for i, id := range t.ids {
+		if s := &seek[id]; s.has(t.ranks[i]) {
+			out[i] = s.match
+		}
+	}
+	return out, nil
+}
+
+// findNumbers finds the uses of a template that have the numbers that are sought.
+func (t *Templates) findNumbers(id int, s *sought) error {
+	slots, err := t.numbersOf(&t.list[id])
+	if err != nil || len(slots) == 0 {
+		return err
+	}
+	s.exact = true
+	for rank, n := range slots[0].values {
+		if n == s.numbers[0] && slots[0].digits(uint32(rank)) == s.widths[0] {
+			s.ranks = append(s.ranks, uint32(rank))
+		}
+	}
+	for i := 1; i < len(slots); i++ {
+		slot := &slots[i]
+		s.ranks = slices.DeleteFunc(s.ranks, func(rank uint32) bool {
+			return slot.values[rank] != s.numbers[i] || slot.digits(rank) != s.widths[i]
+		})
+	}
+	if len(s.ranks) == 0 {
+		s.match = Never
+	}
+	return nil
+}
+
+// has reports whether what is said of a template is said of its value of that rank.
+func (s *sought) has(rank uint32) bool {
+	if !s.exact || s.match == Never {
+		return s.match != Never
+	}
+	_, found := slices.BinarySearch(s.ranks, rank)
+	return found
+}
+
+// mark notes what is said where a template is all values'.
+func (s *sought) mark(out []Match) {
+	if !s.exact {
+		for i := range out {
+			out[i] = s.match
+		}
+		return
+	}
+	for _, rank := range s.ranks {
+		out[rank] = s.match
+	}
 }
 
 func indexFold(s, text []byte, fold bool) int {

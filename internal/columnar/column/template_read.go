@@ -13,7 +13,7 @@ type Templates struct {
 	n     int // values
 	raw   int // bytes of all of them
 	list  []template
-	ids   []uint32
+	ids   []uint32 // of each value; nil, as are ranks and texts, if all values have the one template
 	ranks []uint32 // of each value among those of its template
 	texts []uint32 // text slots before each value
 	pages []textPage
@@ -53,6 +53,35 @@ type textPage struct {
 }
 
 func openTemplates(r *encoding.Reader, n int, codec *encoding.Codec, a *Arena) (*Templates, error) {
+	t, err := readTemplates(r, n, codec, a)
+	if err != nil {
+		return nil, err
+	}
+	if len(t.list) == 1 {
+		tpl := &t.list[0]
+		if r.B, err = encoding.SkipIDs(r.B, n); err != nil {
+			return nil, err
+		}
+		tpl.uses = n
+		return t, t.readSlots(r, n*tpl.texts)
+	}
+	t.ids = a.Uint32s(n)
+	if r.B, err = encoding.DecodeIDs(t.ids, r.B, len(t.list)); err != nil {
+		return nil, err
+	}
+	t.ranks, t.texts = a.Uint32s(n), a.Uint32s(n)
+	texts := uint32(0)
+	for i, id := range t.ids {
+		tpl := &t.list[id]
+		t.ranks[i], t.texts[i] = uint32(tpl.uses), texts
+		tpl.uses++
+		texts += uint32(tpl.texts)
+	}
+	return t, t.readSlots(r, int(texts))
+}
+
+// readTemplates reads the templates of a chunk of n values.
+func readTemplates(r *encoding.Reader, n int, codec *encoding.Codec, a *Arena) (*Templates, error) {
 	t := &Templates{codec: codec, a: a, n: n}
 	t.raw = r.Count(encoding.MaxPageBytes)
 	count := r.Count(maxDict)
@@ -76,33 +105,24 @@ func openTemplates(r *encoding.Reader, n int, codec *encoding.Codec, a *Arena) (
 		}
 		done += k
 	}
-	t.ids = a.Uint32s(n)
-	rest, err := encoding.DecodeIDs(t.ids, r.B, count)
-	if err != nil {
-		return nil, err
-	}
-	r.B = rest
-	t.ranks, t.texts = a.Uint32s(n), a.Uint32s(n)
-	texts := uint32(0)
-	for i, id := range t.ids {
-		tpl := &t.list[id]
-		t.ranks[i], t.texts[i] = uint32(tpl.uses), texts
-		tpl.uses++
-		texts += uint32(tpl.texts)
-	}
+	return t, nil
+}
+
+// readSlots finds the number slots of each template, and the pages of so many text slots.
+func (t *Templates) readSlots(r *encoding.Reader, texts int) error {
 	for i := range t.list {
 		t.list[i].packed = r.Bytes()
 	}
-	for done := 0; done < int(texts); {
-		k := r.Count(int(texts) - done)
+	for done := 0; done < texts; {
+		k := r.Count(texts - done)
 		body := r.Bytes()
 		if r.Bad() || k == 0 {
-			return nil, encoding.ErrCorrupt
+			return encoding.ErrCorrupt
 		}
 		t.pages = append(t.pages, textPage{first: done, count: k, body: body})
 		done += k
 	}
-	return t, r.Err()
+	return r.Err()
 }
 
 func (t *template) parse(text []byte) {
@@ -146,44 +166,62 @@ func (t *Templates) numbersOf(tpl *template) ([]numbers, error) {
 }
 
 func (s *numbers) read(r *encoding.Reader, n int, a *Arena) (err error) {
-	s.form = r.Byte()
-	switch s.form {
-	case formPlain:
-	case formFixed:
-		s.width = r.Byte()
-		if s.width > maxDigits {
-			return encoding.ErrCorrupt
-		}
-	case formWidths:
+	if err := s.readForm(r); err != nil {
+		return err
+	}
+	if s.form == formWidths {
 		s.widths = a.Words(n)
 		if r.B, err = encoding.DecodeInts(s.widths, r.B); err != nil {
 			return err
 		}
-		for _, w := range s.widths {
-			if w > maxDigits {
-				return encoding.ErrCorrupt
-			}
-		}
-	default:
-		return encoding.ErrCorrupt
 	}
-	if r.Bad() {
-		return encoding.ErrCorrupt
+	if err := s.check(); err != nil {
+		return err
 	}
 	s.values = a.Words(n)
 	r.B, err = encoding.DecodeInts(s.values, r.B)
 	return err
 }
 
-// appendNumber appends the digits of value i.
-func (s *numbers) appendNumber(dst []byte, i uint32) []byte {
-	n, width := s.values[i], int(s.width)
+// readForm reads how a slot's numbers are written, but for the widths of each.
+func (s *numbers) readForm(r *encoding.Reader) error {
+	s.form = r.Byte()
+	if s.form == formFixed {
+		s.width = r.Byte()
+	}
+	if r.Bad() || s.form > formWidths {
+		return encoding.ErrCorrupt
+	}
+	return nil
+}
+
+// check says whether there are digits for the widths.
+func (s *numbers) check() error {
+	for _, w := range s.widths {
+		if w > maxDigits {
+			return encoding.ErrCorrupt
+		}
+	}
+	if s.width > maxDigits {
+		return encoding.ErrCorrupt
+	}
+	return nil
+}
+
+// digits returns the number of digits of value i.
+func (s *numbers) digits(i uint32) uint64 {
 	switch s.form {
 	case formPlain:
-		width = decimalLen(n)
+		return uint64(decimalLen(s.values[i]))
 	case formWidths:
-		width = int(s.widths[i])
+		return s.widths[i]
 	}
+	return uint64(s.width)
+}
+
+// appendNumber appends the digits of value i.
+func (s *numbers) appendNumber(dst []byte, i uint32) []byte {
+	n, width := s.values[i], int(s.digits(i))
 	at := len(dst)
 	dst = append(dst, zeros[:width]...)
 	for p := at + width - 1; n > 0 && p >= at; p-- {
@@ -196,14 +234,23 @@ func (s *numbers) appendNumber(dst []byte, i uint32) []byte {
 
 const zeros = "00000000000000000000"
 
+// at returns the template of value i, its place among the template's values, and its first text slot.
+func (t *Templates) at(i int) (id, rank uint32, text int) {
+	if t.ids == nil {
+		return 0, uint32(i), i * t.list[0].texts
+	}
+	return t.ids[i], t.ranks[i], int(t.texts[i])
+}
+
 // appendValue appends value i.
 func (t *Templates) appendValue(dst []byte, i int) ([]byte, error) {
-	tpl := &t.list[t.ids[i]]
+	id, rank, text := t.at(i)
+	tpl := &t.list[id]
 	slots, err := t.numbersOf(tpl)
 	if err != nil {
 		return nil, err
 	}
-	rank, number, text := t.ranks[i], 0, int(t.texts[i])
+	number := 0
 	for j := range tpl.pieces {
 		p := &tpl.pieces[j]
 		dst = append(dst, p.text...)
@@ -268,7 +315,10 @@ func (t *Templates) appendAll(offs []uint32) ([]byte, error) {
 func (t *Templates) Len() int { return len(t.list) }
 
 // Of returns the template of a value, by its position among the values.
-func (t *Templates) Of(value int) int { return int(t.ids[value]) }
+func (t *Templates) Of(value int) int {
+	id, _, _ := t.at(value)
+	return int(id)
+}
 
 // loadTemplates makes rows of a chunk of templates readable: all, or few of them
 // one by one.

@@ -119,6 +119,29 @@ func needles(rnd *rand.Rand, lines []string) []string {
 	return append(out, "nosuchword", "99999999999999999999999", "9ms and")
 }
 
+// TestTemplatesEqual compares what templates say of whole values with the values.
+func TestTemplatesEqual(t *testing.T) {
+	c := codec(t)
+	for name, f := range textMakers() {
+		rnd := rand.New(rand.NewPCG(5, 5))
+		lines := makeLines(rnd, 600, f)
+		_, _, chunk, m := templated(t, c, lines)
+		got, err := Open(chunk[:m.HeadLen], String, len(lines), c, nil)
+		require.NoError(t, err)
+		for _, text := range append(needles(rnd, lines), lines[:200]...) {
+			verdicts, err := got.Templates().Equal([]byte(text))
+			require.NoError(t, err)
+			for i, l := range lines {
+				said := Never
+				if verdicts != nil {
+					said = verdicts[i]
+				}
+				requireMatch(t, said, l == text, name, l, text)
+			}
+		}
+	}
+}
+
 // TestTemplatesFind compares what templates say of texts with the values.
 func TestTemplatesFind(t *testing.T) {
 	c := codec(t)

@@ -79,6 +79,9 @@ func picks(t *testing.T, b []byte, vals []uint64) {
 		i := uint32(rnd.IntN(len(vals)))
 		pick([]uint32{i, i})
 	}
+	rest, err := SkipInts(append(b[:len(b):len(b)], "rest"...), len(vals))
+	require.NoError(t, err)
+	require.Equal(t, "rest", string(rest))
 	require.ErrorIs(t, PickInts(make([]uint64, 1), b, len(vals), []uint32{uint32(len(vals))}), ErrCorrupt)
 }
 
@@ -244,7 +247,11 @@ func FuzzInts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, n uint16) {
 		dst := make([]uint64, n)
-		if _, err := DecodeInts(dst, b); err == nil {
+		rest, err := DecodeInts(dst, b)
+		skipped, skipErr := SkipInts(b, int(n))
+		if err == nil {
+			require.NoError(t, skipErr)
+			require.Len(t, skipped, len(rest))
 			again := make([]uint64, n)
 			_, err := DecodeInts(again, AppendInts(nil, dst))
 			require.NoError(t, err)
@@ -262,7 +269,7 @@ func FuzzInts(f *testing.F) {
 			vals[i] = binary.LittleEndian.Uint64(b[8*i:])
 		}
 		got := make([]uint64, len(vals))
-		_, err := DecodeFloats(got, AppendFloats(nil, vals, nil))
+		_, err = DecodeFloats(got, AppendFloats(nil, vals, nil))
 		require.NoError(t, err)
 		require.Equal(t, vals, got)
 	})

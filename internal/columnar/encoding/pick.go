@@ -76,6 +76,50 @@ func pickDelta(dst []uint64, r *Reader, n int, idx []uint32) error {
 	return nil
 }
 
+// SkipInts returns what follows n integers in src.
+func SkipInts(src []byte, n int) ([]byte, error) {
+	if n == 0 {
+		return src, nil
+	}
+	r := Reader{B: src}
+	switch mode := r.Byte(); mode {
+	case intsConst:
+		r.Varint()
+	case intsTable:
+		var room [maxTable]uint64
+		readTable(&r, &room)
+		rest, err := SkipIDs(r.B, n)
+		if r.Bad() {
+			return nil, ErrCorrupt
+		}
+		return rest, err
+	case intsFrame, intsDelta:
+		r.Uvarint()
+		r.Varint()
+		if mode == intsDelta {
+			r.Varint()
+			n--
+		}
+		for ; n > 0 && !r.Bad(); n -= runLen {
+			readRun(&r, min(n, runLen), mode == intsDelta)
+		}
+	default:
+		return nil, ErrCorrupt
+	}
+	return r.B, r.Err()
+}
+
+// SkipIDs returns what follows count dictionary IDs in src.
+func SkipIDs(src []byte, count int) ([]byte, error) {
+	r := Reader{B: src}
+	width := uint(r.Byte())
+	if width > 32 {
+		return nil, ErrCorrupt
+	}
+	r.Take(packedSize(count, width))
+	return r.B, r.Err()
+}
+
 // PickFloats sets dst[i] to the bits of the value at idx[i] of n floats in src.
 func PickFloats(dst []uint64, src []byte, n int, idx []uint32) error {
 	r := Reader{B: src}

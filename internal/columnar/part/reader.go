@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"slices"
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
@@ -237,11 +236,26 @@ func (r *Reader) FindColumn(name string, kind column.Kind) int {
 
 // Column returns the block's entry of a column, nil if no row has a value.
 func (b *Block) Column(col int) *BlockColumn {
-	i, ok := slices.BinarySearchFunc(b.Columns, col, func(c BlockColumn, col int) int { return c.Column - col })
-	if !ok {
-		return nil
+	if i := b.Position(col); i >= 0 {
+		return &b.Columns[i]
 	}
-	return &b.Columns[i]
+	return nil
+}
+
+// Position returns where in Columns a column's entry is, -1 if no row has a value.
+func (b *Block) Position(col int) int {
+	lo, hi := 0, len(b.Columns)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); b.Columns[mid].Column < col {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == len(b.Columns) || b.Columns[lo].Column != col {
+		return -1
+	}
+	return lo
 }
 
 // read reads and verifies. The bytes are in the IO's buffer unless keep is set,
