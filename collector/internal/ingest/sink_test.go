@@ -126,6 +126,30 @@ func TestTenant(t *testing.T) {
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
 }
 
+// TestBodiesShareNoMemory: the memory of a body is another one's when it was released, not before.
+func TestBodiesShareNoMemory(t *testing.T) {
+	b := NewBudget(1 << 30)
+	var bodies [][]byte
+	for round := range 3 {
+		var releases []func()
+		for i := range 8 {
+			want := strings.Repeat(string(rune('a'+i)), (round+1)*90_000+i)
+			body, release, err := b.ReadBody(httptest.NewRequest(http.MethodPost, "/", strings.NewReader(want)))
+			require.NoError(t, err)
+			bodies, releases = append(bodies, body), append(releases, release)
+		}
+		for i, body := range bodies {
+			require.Equal(t, strings.Repeat(string(rune('a'+i)), (round+1)*90_000+i), string(body))
+		}
+		for _, release := range releases {
+			release()
+			release() // a second call does nothing
+		}
+		bodies = bodies[:0]
+	}
+	require.Zero(t, b.used.Load())
+}
+
 func TestBudget(t *testing.T) {
 	b := NewBudget(1<<20 - 1)
 	post := func(body string) *http.Request {
