@@ -39,11 +39,7 @@ func (db *DB) Streams(ctx context.Context, tenant string, from, to int64, filter
 		found[d.ID] = &StreamInfo{Stream: &d.Stream, FirstTime: first, LastTime: last, Rows: rows}
 	}
 	held, mems, hide := db.snapshot(tenant, from, to, nil)
-	defer func() {
-		for _, h := range held {
-			h.release()
-		}
-	}()
+	defer releaseSnapshot(held, mems)
 	for j, h := range held {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -100,11 +96,7 @@ func (db *DB) Columns(ctx context.Context, tenant string, from, to int64) ([]Col
 	defer db.leave()
 	counts := map[ColumnKey]int64{}
 	held, mems, _ := db.snapshot(tenant, from, to, nil)
-	defer func() {
-		for _, h := range held {
-			h.release()
-		}
-	}()
+	defer releaseSnapshot(held, mems)
 	for _, h := range held {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -51,6 +51,7 @@ type DB struct {
 	mu     sync.RWMutex
 	active *memTable
 	frozen []*memTable              // oldest first
+	spare  *spareMemory             // for the next memtables
 	room   chan struct{}            // closed and replaced when a frozen memtable is gone
 	parts  map[string][]*partHandle // by tenant, by seq
 
@@ -150,7 +151,7 @@ func Open(o Options) (*DB, error) {
 		o: o, fs: o.FS, log: o.Logger.With("signal", o.Signal), now: o.Now,
 		streams:     newStreamCache(),
 		work:        make(chan struct{}, o.MaxConcurrentWork),
-		active:      newMemTable(),
+		spare:       &spareMemory{},
 		room:        make(chan struct{}),
 		parts:       map[string][]*partHandle{},
 		joinedMems:  map[string]*joinedMem{},
@@ -159,6 +160,7 @@ func Open(o Options) (*DB, error) {
 		mergeSignal: make(chan struct{}, 1),
 		activity:    activity{begin: time.Now()},
 	}
+	db.active = newMemTable(db.spare)
 	db.ctx, db.cancel = context.WithCancel(context.Background())
 	if err := db.open(); err != nil {
 		db.cancel()

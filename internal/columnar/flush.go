@@ -21,7 +21,7 @@ func (db *DB) rotate() {
 		return
 	}
 	db.frozen = append(db.frozen, db.active)
-	db.active = newMemTable()
+	db.active = newMemTable(db.spare)
 	last := db.frozen[len(db.frozen)-1]
 	db.active.end, db.active.clean = last.end, last.clean
 	select {
@@ -47,6 +47,7 @@ func (db *DB) flusher() {
 		if db.due(db.active) {
 			db.rotate()
 		}
+		db.dropSpare()
 		db.mu.Unlock()
 		if err := db.flushFrozen(db.ctx); err != nil && db.ctx.Err() == nil {
 			backoff = min(max(2*backoff, time.Second), 30*time.Second)
@@ -160,6 +161,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	db.swapParts(added, nil)
 	db.mu.Unlock()
 	db.forgetJoined()
+	db.recycle(m)
 	if db.wal != nil {
 		if err := db.wal.Free(m.end); err != nil {
 			db.log.Warn("columnar: removing log segments", "error", err)

@@ -67,9 +67,7 @@ func (v *GroupView) isJoined(part int) bool {
 // Close gives back what the view holds.
 func (v *GroupView) Close() {
 	v.once.Do(func() {
-		for _, h := range v.held {
-			h.release()
-		}
+		releaseSnapshot(v.held, v.mems)
 		v.db.leave()
 	})
 }

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"sync/atomic"
 	"time"
 
 	"belfry/internal/columnar/column"
@@ -17,9 +18,14 @@ type memTable struct {
 	last    time.Time    // when the last one did
 	end     wal.Position // behind the last record whose rows are here
 	clean   uint64       // deletions up to this number do not concern its rows
+	spare   *spareMemory // where new blocks take theirs from
+
+	readers atomic.Int64 // snapshots that have not been released
 }
 
-func newMemTable() *memTable { return &memTable{tenants: map[string]*memTenant{}} }
+func newMemTable(spare *spareMemory) *memTable {
+	return &memTable{tenants: map[string]*memTenant{}, spare: spare}
+}
 
 type memTenant struct {
 	columns []ColumnKey
@@ -29,6 +35,7 @@ type memTenant struct {
 	byKey   map[string]uint32
 	blocks  []*memBlock // the last one grows
 	last    *memBlock   // the one before it
+	spare   *spareMemory
 }
 
 type memStream struct {
@@ -62,7 +69,7 @@ const memBlockBytes = 16 << 20
 func (m *memTable) tenant(name string) *memTenant {
 	t := m.tenants[name]
 	if t == nil {
-		t = &memTenant{index: map[ColumnKey]int{}, defOf: map[*streamDef]uint32{}, byKey: map[string]uint32{}}
+		t = &memTenant{spare: m.spare, index: map[ColumnKey]int{}, defOf: map[*streamDef]uint32{}, byKey: map[string]uint32{}}
 		m.tenants[name] = t
 	}
 	return t
@@ -137,6 +144,7 @@ func (t *memTenant) openBlock(rows int) *memBlock {
 		t.last = b
 	}
 	b := &memBlock{min: 1<<63 - 1, max: -1 << 63, filters: &memFilters{}}
+	b.times, b.stream = t.spare.rows()
 	t.blocks = append(t.blocks, b)
 	return b
 }
@@ -165,7 +173,7 @@ func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint3
 			spill(over, &src.b, src.key, at, from, to)
 			continue
 		}
-		dst := b.column(cols[i], src.key.Kind, t.last)
+		dst := t.builder(b, cols[i])
 		before := dst.Size()
 		dst.AppendBuilder(at, &src.b, from, to)
 		b.bytes += dst.Size() - before
@@ -173,7 +181,7 @@ func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint3
 	if over == nil {
 		return
 	}
-	dst := b.column(t.index[overflowKey], overflowKey.Kind, t.last)
+	dst := t.builder(b, t.index[overflowKey])
 	for i := at; i < at+uint32(to-from); i++ {
 		if v, ok := over[i]; ok {
 			dst.AppendBytes(i, v)
@@ -206,23 +214,30 @@ func spill(over map[uint32][]byte, src *column.Builder, key ColumnKey, at uint32
 	})
 }
 
-// column returns the builder of a column. A new one has room for as much as the block before held.
-func (b *memBlock) column(i int, kind Kind, before *memBlock) *column.Builder {
+// builder returns the builder of a block's column. A new one has the memory of an older
+// one, or room for as much as the block before held.
+func (t *memTenant) builder(b *memBlock, i int) *column.Builder {
 	for len(b.cols) <= i {
 		b.cols = append(b.cols, nil)
 	}
-	if b.cols[i] == nil {
-		if before != nil && i < len(before.cols) && before.cols[i] != nil {
-			b.cols[i] = column.NewBuilderLike(before.cols[i])
-		} else {
-			b.cols[i] = &column.Builder{Kind: kind}
-		}
+	if b.cols[i] != nil {
+		return b.cols[i]
+	}
+	key := t.columns[i]
+	switch c := t.spare.column(key); {
+	case c != nil:
+		b.cols[i] = c
+	case t.last != nil && i < len(t.last.cols) && t.last.cols[i] != nil:
+		b.cols[i] = column.NewBuilderLike(t.last.cols[i])
+	default:
+		b.cols[i] = &column.Builder{Kind: key.Kind}
 	}
 	return b.cols[i]
 }
 
-// memView is a snapshot of a tenant's rows in one memtable.
+// memView is a snapshot of a tenant's rows in one memtable, which has it among its readers.
 type memView struct {
+	table   *memTable
 	columns []ColumnKey
 	streams []*memStream // min, max and rows may still change: read under DB.mu only
 	blocks  []*memBlock
@@ -237,10 +252,11 @@ func (v *memView) bounds() (first, last int64) {
 	return first, last
 }
 
-// view takes a snapshot. The growing block is copied: its slices only ever grow,
+// view takes a snapshot of a tenant's rows. The growing block is copied: its slices only ever grow,
 // so that the copy sees the rows of now.
-func (t *memTenant) view(growing bool) *memView {
-	v := &memView{columns: t.columns[:len(t.columns):len(t.columns)], streams: t.streams[:len(t.streams):len(t.streams)]}
+func (m *memTable) view(t *memTenant, growing bool) *memView {
+	m.readers.Add(1)
+	v := &memView{table: m, columns: t.columns[:len(t.columns):len(t.columns)], streams: t.streams[:len(t.streams):len(t.streams)]}
 	v.blocks = append([]*memBlock(nil), t.blocks...)
 	if n := len(v.blocks); growing && n > 0 {
 		b := *v.blocks[n-1]

@@ -37,16 +37,15 @@ type plan struct {
 	items []item
 	hide  *hidden // of the part or memtable that is being added
 	held  []*partHandle
+	mems  []*memView
 	stats Stats
 }
 
 func (p *plan) release() {
-	for _, h := range p.held {
-		h.release()
-	}
+	releaseSnapshot(p.held, p.mems)
 }
 
-// snapshot returns a tenant's parts, referenced, and memtables, in the order of arrival.
+// snapshot returns a tenant's parts and memtables, referenced until releaseSnapshot, in the order of arrival.
 // What is to be hidden of each comes with it: of the parts, then of the memtables.
 func (db *DB) snapshot(tenantID string, from, to int64, x *expiry) (held []*partHandle, mems []*memView, hide []reasons) {
 	db.mu.RLock()
@@ -59,13 +58,23 @@ func (db *DB) snapshot(tenantID string, from, to int64, x *expiry) (held []*part
 	}
 	for _, m := range db.frozen {
 		if t := m.tenants[tenantID]; t != nil {
-			mems, hide = append(mems, t.view(false)), append(hide, db.reasonsOfMem(m, tenantID, x))
+			mems, hide = append(mems, m.view(t, false)), append(hide, db.reasonsOfMem(m, tenantID, x))
 		}
 	}
 	if t := db.active.tenants[tenantID]; t != nil {
-		mems, hide = append(mems, t.view(true)), append(hide, db.reasonsOfMem(db.active, tenantID, x))
+		mems, hide = append(mems, db.active.view(t, true)), append(hide, db.reasonsOfMem(db.active, tenantID, x))
 	}
 	return held, mems, hide
+}
+
+// releaseSnapshot gives back what snapshot returned.
+func releaseSnapshot(held []*partHandle, mems []*memView) {
+	for _, h := range held {
+		h.release()
+	}
+	for _, m := range mems {
+		m.table.readers.Add(-1)
+	}
 }
 
 // plan finds the blocks that q may touch.
@@ -80,7 +89,7 @@ func (db *DB) plan(ctx context.Context, q Query) (*plan, error) {
 	p := &plan{root: root, q: q}
 	x := db.expiryNow()
 	held, mems, reasons := db.snapshot(q.Tenant, q.From, q.To, x)
-	p.held = held
+	p.held, p.mems = held, mems
 	c := concealer{expiry: x}
 	for i, h := range held {
 		if err := ctx.Err(); err != nil {

@@ -36,6 +36,11 @@ func (b *Builder) Size() int {
 	return len(b.data) + 4*len(b.offs) + 8*len(b.nums) + 4*len(b.rows)
 }
 
+// Memory returns the bytes that the builder has room for.
+func (b *Builder) Memory() int {
+	return cap(b.data) + 4*cap(b.offs) + 8*cap(b.nums) + 4*cap(b.rows)
+}
+
 func (b *Builder) addRow(row uint32) {
 	if !b.sparse {
 		if row == uint32(b.count) {
