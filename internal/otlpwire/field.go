@@ -64,6 +64,25 @@ func Next(b []byte) (f Field, rest []byte, err error) {
 	return f, b[n:], nil
 }
 
+// NextBytes returns the content of a length-delimited field whose tag is one byte, and what
+// follows it; ok is false where Next has to look.
+func NextBytes(b []byte) (content, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	from, end := 2, 2+int(b[1])
+	if b[1] >= 0x80 {
+		if len(b) < 3 || b[2] >= 0x80 {
+			return nil, nil, false
+		}
+		from, end = 3, 3+int(b[1]&0x7f)+int(b[2])<<7
+	}
+	if end > len(b) {
+		return nil, nil, false
+	}
+	return b[from:end:end], b[end:], true
+}
+
 // uvarint reads a varint, at once if it has one or two bytes.
 func uvarint(b []byte) (uint64, int) {
 	switch {

@@ -127,48 +127,63 @@ func (v *AnyValue) plain(b []byte) bool {
 	return true
 }
 
-// plainKeyValue is plain for a KeyValue message: a key, then a value.
-func plainKeyValue(b []byte) (key []byte, v AnyValue, ok bool) {
-	if len(b) < 2 || b[0] != 1<<3|byte(protowire.BytesType) || int(b[1]) > len(b)-2 || b[1] >= 0x80 {
-		return nil, v, false
-	}
-	end := 2 + int(b[1])
-	key, b = b[2:end:end], b[end:]
-	if len(b) < 2 || b[0] != 2<<3|byte(protowire.BytesType) {
-		return nil, v, false
-	}
-	size, n := uvarint(b[1:])
-	if n <= 0 || size != uint64(len(b)-1-n) {
-		return nil, v, false
-	}
-	return key, v, v.plain(b[1+n:])
+// KeyValue is a decoded KeyValue message.
+type KeyValue struct {
+	Key   []byte
+	Value AnyValue
 }
 
-// ParseKeyValue reads a KeyValue message.
-func ParseKeyValue(message []byte) (key []byte, v AnyValue, err error) {
-	if key, v, ok := plainKeyValue(message); ok {
-		return key, v, nil
+// plain is AnyValue.plain for a KeyValue message: a key, then a value.
+func (kv *KeyValue) plain(b []byte) bool {
+	if len(b) < 2 || b[0] != 1<<3|byte(protowire.BytesType) || int(b[1]) > len(b)-2 || b[1] >= 0x80 {
+		return false
 	}
+	end := 2 + int(b[1])
+	key, b := b[2:end:end], b[end:]
+	if len(b) < 2 || b[0] != 2<<3|byte(protowire.BytesType) {
+		return false
+	}
+	size, n := uvarint(b[1:])
+	if n <= 0 || size != uint64(len(b)-1-n) || !kv.Value.plain(b[1+n:]) {
+		return false
+	}
+	kv.Key = key
+	return true
+}
+
+// Parse reads a KeyValue message into kv, whatever it was before.
+func (kv *KeyValue) Parse(message []byte) error {
+	if kv.plain(message) {
+		return nil
+	}
+	*kv = KeyValue{}
 	for b := message; len(b) > 0; {
 		f, rest, err := Next(b)
 		if err != nil {
-			return nil, v, err
+			return err
 		}
 		b = rest
 		switch f.Number {
 		case 1:
-			key, err = f.AsBytes()
+			kv.Key, err = f.AsBytes()
 		case 2:
 			var raw []byte
 			if raw, err = f.AsBytes(); err == nil {
-				err = v.Merge(raw)
+				err = kv.Value.Merge(raw)
 			}
 		}
 		if err != nil {
-			return nil, v, err
+			return err
 		}
 	}
-	return key, v, nil
+	return nil
+}
+
+// ParseKeyValue reads a KeyValue message.
+func ParseKeyValue(message []byte) (key []byte, v AnyValue, err error) {
+	var kv KeyValue
+	err = kv.Parse(message)
+	return kv.Key, kv.Value, err
 }
 
 // Elements calls yield for each element of a KindArray, in order, until it

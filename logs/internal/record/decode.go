@@ -1,12 +1,15 @@
 package record
 
 import (
+	"encoding/binary"
 	"errors"
 	"strconv"
 	"time"
 
 	"belfry/internal/fault"
 	"belfry/internal/otlpwire"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Reasons for which single records are refused.
@@ -46,10 +49,7 @@ func (b Bounds) withDefaults() Bounds {
 }
 
 // Attr is an attribute. A value of KindEmpty is none.
-type Attr struct {
-	Key   []byte
-	Value otlpwire.AnyValue
-}
+type Attr = otlpwire.KeyValue
 
 // Record is one LogRecord; its slices point into the request. It is reused for
 // the next record.
@@ -114,6 +114,10 @@ func (d *Decoder) record(message []byte, now int64) (reason string, err error) {
 	r := &d.rec
 	*r = Record{Attributes: r.Attributes[:0]}
 	for b := message; len(b) > 0; {
+		if rest, ok := r.common(b); ok {
+			b = rest
+			continue
+		}
 		f, rest, err := otlpwire.Next(b)
 		if err != nil {
 			return "", err
@@ -140,6 +144,69 @@ func (d *Decoder) record(message []byte, now int64) (reason string, err error) {
 		return ReasonOld, nil
 	}
 	return "", nil
+}
+
+// Tags of the fields that nearly all records consist of.
+const (
+	tagTime           = 1<<3 | byte(protowire.Fixed64Type)
+	tagObserved       = 11<<3 | byte(protowire.Fixed64Type)
+	tagSeverityNumber = 2<<3 | byte(protowire.VarintType)
+	tagSeverityText   = 3<<3 | byte(protowire.BytesType)
+	tagBody           = 5<<3 | byte(protowire.BytesType)
+	tagAttributes     = otlpwire.LogRecordAttributes<<3 | byte(protowire.BytesType)
+	tagTraceID        = 9<<3 | byte(protowire.BytesType)
+	tagSpanID         = 10<<3 | byte(protowire.BytesType)
+)
+
+// common reads the first field of b if it is one of those that nearly all records
+// consist of, written as nearly all are; ok is false where field has to look.
+func (r *Record) common(b []byte) (rest []byte, ok bool) {
+	switch b[0] {
+	case tagTime, tagObserved:
+		if len(b) < 9 {
+			return nil, false
+		}
+		t := int64(binary.LittleEndian.Uint64(b[1:]))
+		if b[0] == tagTime {
+			r.Time = t
+		} else {
+			r.Observed = t
+		}
+		return b[9:], true
+	case tagSeverityNumber:
+		if len(b) < 2 || b[1] >= 0x80 {
+			return nil, false
+		}
+		r.SeverityNumber = int32(b[1])
+		return b[2:], true
+	case tagSeverityText, tagBody, tagAttributes, tagTraceID, tagSpanID:
+	default:
+		return nil, false
+	}
+	raw, rest, ok := otlpwire.NextBytes(b)
+	if !ok {
+		return nil, false
+	}
+	switch b[0] {
+	case tagSeverityText:
+		r.SeverityText = raw
+	case tagBody:
+		ok = r.Body.Merge(raw) == nil // field says what is wrong
+	case tagAttributes:
+		n := len(r.Attributes)
+		if n == cap(r.Attributes) {
+			r.Attributes = append(r.Attributes, Attr{})
+		}
+		r.Attributes = r.Attributes[:n+1]
+		if ok = r.Attributes[n].Parse(raw) == nil; !ok {
+			r.Attributes = r.Attributes[:n]
+		}
+	case tagTraceID:
+		r.TraceID = idOf(raw, 16)
+	case tagSpanID:
+		r.SpanID = idOf(raw, 8)
+	}
+	return rest, ok
 }
 
 func (r *Record) field(f *otlpwire.Field) (err error) {
@@ -189,15 +256,19 @@ func (r *Record) field(f *otlpwire.Field) (err error) {
 // specification says to treat alike.
 func id(f *otlpwire.Field, size int) ([]byte, error) {
 	raw, err := f.AsBytes()
-	if err != nil || len(raw) != size {
-		return nil, err
+	return idOf(raw, size), err
+}
+
+func idOf(raw []byte, size int) []byte {
+	if len(raw) != size {
+		return nil
 	}
 	for _, c := range raw {
 		if c != 0 {
-			return raw, nil
+			return raw
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // AppendText appends a value's text: strings as they are, made UTF-8, other
