@@ -228,12 +228,15 @@ func TestJoinedTraceOfManySpans(t *testing.T) {
 			`{ span:childCount = 1 && rootName = "step" } > { name = "last" }`: "1 []",
 			`{ } !< { }`: "66667 []",
 		} {
-			got := searchAll(t, s, query, tracestest.Epoch-1e9, tracestest.Epoch+1e9)
+			got := searchAll(t, s, query, tracestest.Epoch-1e9, tracestest.Epoch+1e9, traceql.Limits{})
 			require.Contains(t, got, ": "+want, "%s in %s", query, place)
 		}
 		require.NoError(t, s.Flush(t.Context()))
 	}
 }
+
+// fewMarks makes queries look at a part's traces in several goes.
+var fewMarks = traceql.Limits{Marks: 150}
 
 func compareStores(t *testing.T, r *rand.Rand, s *store.Store, memory tracestest.Store) {
 	t.Helper()
@@ -244,7 +247,7 @@ func compareStores(t *testing.T, r *rand.Rand, s *store.Store, memory tracestest
 			a, b = from+r.Int64N(500)*1e9, to-r.Int64N(1300)*1e9
 		}
 		query := randomQuery(r)
-		sameLines(t, searchAll(t, memory, query, a, b), searchAll(t, s, query, a, b), query)
+		sameLines(t, searchAll(t, memory, query, a, b, fewMarks), searchAll(t, s, query, a, b, fewMarks), query)
 		query = randomMetrics(r)
 		sameLines(t, rangeText(t, memory, query, a, b), rangeText(t, s, query, a, b), query)
 	}
@@ -261,16 +264,17 @@ func sameLines(t *testing.T, want, got, query string) {
 }
 
 // searchAll turns the pages of a search.
-func searchAll(t *testing.T, store traces.Querier, query string, from, to int64) string {
+func searchAll(t *testing.T, store traces.Querier, query string, from, to int64, limits traceql.Limits) string {
 	t.Helper()
 	q, err := traceql.Parse(query)
 	require.NoError(t, err, query)
-	engine := traceql.NewEngine(store, traceql.Limits{})
+	engine := traceql.NewEngine(store, limits)
 	var out strings.Builder
 	req := traceql.SearchRequest{Query: q, From: from, To: to, Limit: 17}
 	for {
 		result, err := engine.Search(t.Context(), "t", req)
 		require.NoError(t, err)
+		require.Empty(t, result.Stats.Cut)
 		for _, trace := range result.Traces {
 			fmt.Fprintf(&out, "%s at %d, %s %s:", trace.ID, trace.Cursor.Anchor-from, trace.RootService, trace.RootName)
 			for _, set := range trace.SpanSets {
@@ -289,7 +293,7 @@ func rangeText(t *testing.T, store traces.Querier, query string, from, to int64)
 	t.Helper()
 	q, err := traceql.Parse(query)
 	require.NoError(t, err, query)
-	result, err := traceql.NewEngine(store, traceql.Limits{}).Range(t.Context(), "t", traceql.RangeRequest{Query: q, From: from, To: to, Step: 300e9})
+	result, err := traceql.NewEngine(store, fewMarks).Range(t.Context(), "t", traceql.RangeRequest{Query: q, From: from, To: to, Step: 300e9})
 	require.NoError(t, err)
 	var lines []string // series of "1" and of 1 look the same
 	for _, s := range result.Series {

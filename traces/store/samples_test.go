@@ -55,9 +55,9 @@ func TestSamplesOfOldVersions(t *testing.T) {
 					`{ rootName = "buy" }`, `{ resource.service.name = "front" } >> { resource.service.name = "cart" }`, `{ nestedSetParent = -1 }`,
 					`{ span.db.system = "postgres" } << { status = error }`, `{ traceDuration < 100ms }`, `{ span:childCount = 2 } > { }`,
 				} {
-					want := searchAll(t, memory, query, tracestest.Epoch, tracestest.Epoch+3600e9)
+					want := searchAll(t, memory, query, tracestest.Epoch, tracestest.Epoch+3600e9, fewMarks)
 					require.NotEmpty(t, want)
-					sameLines(t, want, searchAll(t, s, query, tracestest.Epoch, tracestest.Epoch+3600e9), query)
+					sameLines(t, want, searchAll(t, s, query, tracestest.Epoch, tracestest.Epoch+3600e9, fewMarks), query)
 				}
 			}
 			same()

@@ -47,7 +47,7 @@ type groupKeys struct {
 }
 
 func newColumnAggregator(a *aggregator, filter Expr) *columnAggregator {
-	return &columnAggregator{a: a, filter: filter}
+	return &columnAggregator{a: a, filter: filter, eval: *newColumnEval(fieldsOf(filter, nil))}
 }
 
 // visit aggregates the rows that meet the filter.
@@ -213,9 +213,9 @@ type keyRow struct {
 	i int
 }
 
-func (r *keyRow) value(f traces.Field) traces.Value {
+func (r *keyRow) value(wanted FieldRef) traces.Value {
 	for k, ref := range r.c.a.metrics.By {
-		if ref.Field == f {
+		if ref == wanted {
 			return r.c.keys[k].values[r.c.keys[k].ids[r.i]]
 		}
 	}

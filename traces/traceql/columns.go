@@ -7,20 +7,13 @@ import (
 )
 
 // onColumns reports whether an expression can be decided on columns: its fields
-// are single values of the span, its place, or its trace.
+// are those of the span, its place, or its trace.
 func onColumns(e Expr) bool {
-	for _, ref := range fieldsOf(e, nil) {
-		if !refOnColumns(ref) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(fieldsOf(e, nil), func(ref FieldRef) bool { return ref.Parent })
 }
 
-func refOnColumns(ref FieldRef) bool {
-	f := ref.Field
-	return !ref.Parent && f.Scope != traces.ScopeEvent && f.Scope != traces.ScopeLink && !isMultiIntrinsic(f)
-}
+// refOnColumns reports whether a field has one value for a span, in a column.
+func refOnColumns(ref FieldRef) bool { return !ref.Parent && !isMulti(ref.Field) }
 
 // fieldsOf adds the fields of an expression to refs, each once.
 func fieldsOf(e Expr, refs []FieldRef) []FieldRef {
@@ -45,6 +38,20 @@ type columnEval struct {
 	cols    traces.Columns
 	columns map[traces.Field]*traces.Column
 	n       int
+
+	multi []traces.Field // fields of events and links, of which a span has several
+	spans []traces.Span  // with these fields, once they are needed
+}
+
+// newColumnEval returns an evaluator of expressions that read the given fields.
+func newColumnEval(refs []FieldRef) *columnEval {
+	e := &columnEval{}
+	for _, ref := range refs {
+		if isMulti(ref.Field) {
+			e.multi = append(e.multi, ref.Field)
+		}
+	}
+	return e
 }
 
 func (e *columnEval) reset(c traces.Columns) {
@@ -53,6 +60,7 @@ func (e *columnEval) reset(c traces.Columns) {
 		e.columns = map[traces.Field]*traces.Column{}
 	}
 	clear(e.columns)
+	e.spans = nil
 }
 
 func (e *columnEval) column(f traces.Field) (*traces.Column, error) {
@@ -67,13 +75,47 @@ func (e *columnEval) column(f traces.Field) (*traces.Column, error) {
 }
 
 // load reads the columns of fields, so that rowAt can give their values.
-func (e *columnEval) load(refs []FieldRef) error {
+func (e *columnEval) load(refs []FieldRef) (err error) {
 	for _, ref := range refs {
+		if isMulti(ref.Field) && e.spans == nil {
+			if e.spans, err = e.cols.Spans(e.multi); err != nil {
+				return err
+			}
+		}
 		if _, err := e.column(ref.Field); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// at returns a row of what is loaded.
+func (e *columnEval) at(r *rowAt) spanAt {
+	if e.spans == nil {
+		return spanAt{row: r}
+	}
+	return spanAt{row: r, span: &e.spans[r.i]}
+}
+
+// valuesAt returns the values of expressions, row by row.
+func (e *columnEval) valuesAt(rows []int32, exprs []Expr) ([]Static, error) {
+	if len(exprs) == 0 {
+		return nil, nil
+	}
+	for _, x := range exprs {
+		if err := e.load(fieldsOf(x, nil)); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Static, 0, len(rows)*len(exprs))
+	r := &rowAt{e: e}
+	for _, row := range rows {
+		r.i = int(row)
+		for _, x := range exprs {
+			out = append(out, e.at(r).eval(x))
+		}
+	}
+	return out, nil
 }
 
 // rowAt is a row of columns that are loaded.
@@ -82,8 +124,8 @@ type rowAt struct {
 	i int
 }
 
-func (r *rowAt) value(f traces.Field) traces.Value {
-	if c := r.e.columns[f]; c != nil {
+func (r *rowAt) value(ref FieldRef) traces.Value {
+	if c := r.e.columns[ref.Field]; c != nil {
 		return c.Value(r.i)
 	}
 	return traces.Value{}
@@ -92,7 +134,7 @@ func (r *rowAt) value(f traces.Field) traces.Value {
 // oneValue is a row of which one field matters.
 type oneValue struct{ v traces.Value }
 
-func (o *oneValue) value(traces.Field) traces.Value { return o.v }
+func (o *oneValue) value(FieldRef) traces.Value { return o.v }
 
 // mask returns the rows for which a condition is true; nil means all.
 func (e *columnEval) mask(x Expr) ([]bool, error) {
@@ -130,19 +172,18 @@ func (e *columnEval) mask(x Expr) ([]bool, error) {
 		return nil, err
 	}
 	out := make([]bool, e.n)
-	switch len(refs) {
-	case 0:
+	switch {
+	case len(refs) == 0:
 		holds := spanAt{row: &oneValue{}}.holds(x)
 		for i := range out {
 			out[i] = holds
 		}
-	case 1:
+	case len(refs) == 1 && !isMulti(refs[0].Field):
 		e.ofOne(x, refs[0], out)
 	default:
-		at := &rowAt{e: e}
-		s := spanAt{row: at}
-		for at.i = range out {
-			out[at.i] = s.holds(x)
+		r := &rowAt{e: e}
+		for r.i = range out {
+			out[r.i] = e.at(r).holds(x)
 		}
 	}
 	return out, nil

@@ -12,6 +12,7 @@ import (
 type Limits struct {
 	Candidates  int // traces that one query looks at; 500,000
 	FetchSpans  int // spans of whole traces in memory at once; 1,000,000
+	Marks       int // spans that one query's conditions select in memory at once; 2,000,000
 	Traces      int // traces that one search may return; 10,000
 	Series      int // series that one query may return; 10,000
 	Points      int // steps of one range; 11,000
@@ -26,6 +27,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	set(&l.Candidates, 500_000)
 	set(&l.FetchSpans, 1_000_000)
+	set(&l.Marks, 2_000_000)
 	set(&l.Traces, 10_000)
 	set(&l.Series, 10_000)
 	set(&l.Points, 11_000)

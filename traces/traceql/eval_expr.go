@@ -7,7 +7,7 @@ import (
 // spanAt is a span that an expression is evaluated on. tree is nil if only the
 // span is at hand; fields that need the trace are nil then.
 type spanAt struct {
-	row  row // instead of all else, if set
+	row  row // instead of all else, if set, but for fields of events and links
 	span *traces.Span
 	tree *traces.Tree
 	pos  int32
@@ -15,7 +15,7 @@ type spanAt struct {
 
 // row gives the values of a span whose fields are columns.
 type row interface {
-	value(f traces.Field) traces.Value
+	value(ref FieldRef) traces.Value
 }
 
 func at(t *traces.Tree, pos int32) spanAt { return spanAt{span: &t.Spans[pos], tree: t, pos: pos} }
@@ -124,7 +124,7 @@ func (s spanAt) values(e Expr, yield func(Static) bool) {
 		}
 		return
 	}
-	if s.row == nil && (ref.Field.Scope == traces.ScopeEvent || ref.Field.Scope == traces.ScopeLink || isMultiIntrinsic(ref.Field)) {
+	if isMulti(ref.Field) {
 		span := s.refSpan(ref)
 		if span == nil {
 			return
@@ -149,8 +149,12 @@ func yieldElements(v Static, yield func(Static) bool) bool {
 	return true
 }
 
-func isMultiIntrinsic(f traces.Field) bool {
-	if f.Scope != traces.ScopeIntrinsic {
+// isMulti reports whether a span has several of a field: those of events and links.
+func isMulti(f traces.Field) bool {
+	switch {
+	case f.Scope == traces.ScopeEvent || f.Scope == traces.ScopeLink:
+		return true
+	case f.Scope != traces.ScopeIntrinsic:
 		return false
 	}
 	switch f.Name {
@@ -183,8 +187,8 @@ func typed(ref FieldRef, v traces.Value) Static {
 }
 
 func (s spanAt) field(ref FieldRef) Static {
-	if s.row != nil {
-		return typed(ref, s.row.value(ref.Field))
+	if s.row != nil && (s.span == nil || !isMulti(ref.Field)) {
+		return typed(ref, s.row.value(ref))
 	}
 	if ref.Field.Scope == traces.ScopeIntrinsic {
 		if v, ok := s.treeField(ref); ok {

@@ -8,10 +8,16 @@ import (
 	"belfry/traces"
 )
 
-// Positions are spans of a tree, ascending and distinct.
+// Positions are spans of a trace, ascending and distinct. They are read-only.
 type positions []int32
 
 func union(a, b positions) positions {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
 	out := make(positions, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
 		switch {
@@ -24,6 +30,21 @@ func union(a, b positions) positions {
 		}
 	}
 	return append(append(out, a...), b...)
+}
+
+func intersection(a, b positions) positions {
+	var out positions
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			a = a[1:]
+		case a[0] > b[0]:
+			b = b[1:]
+		default:
+			out, a, b = append(out, a[0]), a[1:], b[1:]
+		}
+	}
+	return out
 }
 
 func without(a, b positions) positions {

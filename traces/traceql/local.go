@@ -1,7 +1,6 @@
 package traceql
 
 import (
-	"context"
 	"slices"
 	"sync/atomic"
 
@@ -100,12 +99,12 @@ func scalarFilters(s Scalar) (filters []traces.Filter, all bool) {
 
 // scanLocal returns, for every trace with a span that the filter lets through,
 // the tree of those spans alone; nil if they are more than fit into memory.
-func (e *Engine) scanLocal(ctx context.Context, tenant string, filter traces.Filter, fields []traces.Field, from, to int64) ([]*traces.Tree, traces.Stats, error) {
+func (e *Engine) scanLocal(scan scanner, filter traces.Filter, fields []traces.Field, from, to int64) ([]*traces.Tree, traces.Stats, error) {
 	type byTrace = map[traces.TraceID][]traces.Span
 	var workers []byTrace
 	var held atomic.Int64
 	limit := int64(e.limits.FetchSpans)
-	stats, err := e.store.Scan(ctx, tenant, traces.SpanQuery{From: from, To: to, Filter: filter, Fields: orNone(fields)},
+	stats, err := scan(traces.SpanQuery{From: from, To: to, Filter: filter, Fields: orNone(fields)},
 		func() traces.Visitor {
 			mine := byTrace{}
 			workers = append(workers, mine)
@@ -137,12 +136,12 @@ func (e *Engine) scanLocal(ctx context.Context, tenant string, filter traces.Fil
 
 // localCandidates returns the traces that a local pipeline matches; ok is false
 // if it is not local, or too large for memory.
-func (s *search) localCandidates(ctx context.Context) (list []candidate, ok bool, err error) {
+func (s *search) localCandidates(scan scanner) (list []candidate, ok bool, err error) {
 	filter, ok := localFilter(s.req.Query.Pipeline)
 	if !ok {
 		return nil, false, nil
 	}
-	trees, stats, err := s.scanLocal(ctx, s.tenant, filter, s.plan.evaluate, s.req.From, s.req.To)
+	trees, stats, err := s.scanLocal(scan, filter, s.plan.evaluate, s.req.From, s.req.To)
 	s.result.Stats.Add(stats)
 	if err != nil || trees == nil {
 		return nil, false, err
@@ -161,7 +160,7 @@ func (s *search) localCandidates(ctx context.Context) (list []candidate, ok bool
 }
 
 // observeLocal aggregates the spans of a local pipeline.
-func (e *Engine) observeLocal(ctx context.Context, tenant string, p Pipeline, m *Metrics, req *RangeRequest, a *aggregator) (stats traces.Stats, ok bool, err error) {
+func (e *Engine) observeLocal(scan scanner, p Pipeline, m *Metrics, req *RangeRequest, a *aggregator) (stats traces.Stats, ok bool, err error) {
 	filter, ok := localFilter(p)
 	if !ok || metricsNeedTree(m) {
 		return stats, false, nil
@@ -174,7 +173,7 @@ func (e *Engine) observeLocal(ctx context.Context, tenant string, p Pipeline, m 
 	if wanted == nil {
 		return stats, false, nil
 	}
-	trees, stats, err := e.scanLocal(ctx, tenant, filter, wanted, req.From, req.To)
+	trees, stats, err := e.scanLocal(scan, filter, wanted, req.From, req.To)
 	if err != nil || trees == nil {
 		return stats, false, err
 	}

@@ -19,23 +19,23 @@ type metricsFetch struct {
 }
 
 func (f *metricsFetch) run(ctx context.Context) error {
-	a := f.newAggregator()
-	stats, done, err := f.observeLocal(ctx, f.tenant, f.pipeline, f.metrics, f.req, a)
-	f.stats.Add(stats)
-	if err != nil || done {
-		return err
-	}
 	scan := func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
 		return f.store.Scan(ctx, f.tenant, q, v)
 	}
-	if f.metrics.onColumns() && onlySelects(f.pipeline[1:]) {
-		if st, view := f.joined(f.tenant, f.pipeline); view != nil {
+	if f.metrics.onColumns() {
+		if plan, view := f.joined(f.tenant, f.pipeline); view != nil {
 			defer view.Close()
-			if err := f.whole(ctx, st, view); err != nil {
+			if err := f.whole(ctx, plan, view); err != nil {
 				return err
 			}
 			scan = func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) { return view.Apart(ctx, q, v) }
 		}
+	}
+	a := f.newAggregator()
+	stats, done, err := f.observeLocal(scan, f.pipeline, f.metrics, f.req, a)
+	f.stats.Add(stats)
+	if err != nil || done {
+		return err
 	}
 	list, stats, err := f.scanCandidates(f.plan, f.req.From, f.req.To, scan)
 	f.stats.Add(stats)
@@ -46,8 +46,8 @@ func (f *metricsFetch) run(ctx context.Context) error {
 }
 
 // whole aggregates what is selected in the traces that the store has joined.
-func (f *metricsFetch) whole(ctx context.Context, st *structure, view traces.Joined) error {
-	js := joinedScan{view: view, st: st, from: f.req.From, to: f.req.To, limit: int64(f.limits.FetchSpans)}
+func (f *metricsFetch) whole(ctx context.Context, plan *markPlan, view traces.Joined) error {
+	js := joinedScan{view: view, plan: plan, from: f.req.From, to: f.req.To, limit: int64(f.limits.Marks)}
 	defer func() { f.stats.Add(js.stats) }()
 	fields := metricsFields(nil, f.metrics)
 	for _, p := range view.Parts() {

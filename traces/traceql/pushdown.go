@@ -5,16 +5,25 @@ import "belfry/traces"
 // pushdown returns a filter that holds for every span for which the condition is
 // true, of what a span alone can tell; nil if that is nothing.
 func pushdown(e Expr) traces.Filter {
-	return pusher{func(r FieldRef) bool { return !r.needsTree() }}.push(e)
+	return pusher{can: func(r FieldRef) bool { return !r.needsTree() }}.push(e)
 }
 
 // pushdownJoined is pushdown where the place of spans in their traces is known.
 func pushdownJoined(e Expr) traces.Filter {
-	return pusher{func(r FieldRef) bool { return !r.Parent }}.push(e)
+	return pusher{can: func(r FieldRef) bool { return !r.Parent }}.push(e)
+}
+
+// pushdownParent returns a filter on spans that holds for every one below which the
+// condition, which names fields of the parent, can be true of a span.
+func pushdownParent(e Expr) traces.Filter {
+	return pusher{can: func(r FieldRef) bool { return r.Parent }, present: true}.push(e)
 }
 
 // pusher makes filters of conditions on the fields that a store can decide.
-type pusher struct{ can func(FieldRef) bool }
+type pusher struct {
+	can     func(FieldRef) bool
+	present bool // only conditions that no missing value meets
+}
 
 func (p pusher) push(e Expr) traces.Filter {
 	switch e := e.(type) {
@@ -65,6 +74,9 @@ func (p pusher) binary(e Binary) traces.Filter {
 		return nil
 	}
 	if value.Type == TypeNil {
+		if p.present {
+			return nil
+		}
 		return traces.Exists{Field: ref.Field, Negate: op == traces.OpEqual}
 	}
 	if t := ref.fieldType(); (value.Type == TypeStatus || value.Type == TypeKind) && t != value.Type {

@@ -159,8 +159,7 @@ func (s *search) stream(ctx context.Context) error {
 	known := map[traces.TraceID]struct{}{}
 	var pending []candidate
 	batch := min(max(s.req.Limit+1, 16), maxFetch)
-	_, local := localFilter(s.req.Query.Pipeline)
-	local = local && !s.plan.isSingle
+	scannable := !s.plan.isSingle && s.canScan()
 	givenUp := false
 	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
 		for i := range spans {
@@ -183,7 +182,7 @@ func (s *search) stream(ctx context.Context) error {
 			}
 			s.result.Traces = append(s.result.Traces, found...)
 			pending, batch = pending[:0], min(batch*2, maxFetch)
-			if givenUp = local && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
+			if givenUp = scannable && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
 				return traces.ErrStop
 			}
 		}
@@ -201,6 +200,16 @@ func (s *search) stream(ctx context.Context) error {
 	}
 	s.finish()
 	return err
+}
+
+// canScan reports whether a scan tells which traces match, without a look at all of
+// each.
+func (s *search) canScan() bool {
+	if _, ok := s.store.(traces.ColumnQuerier); ok && planMarks(s.req.Query.Pipeline) != nil {
+		return true
+	}
+	_, local := localFilter(s.req.Query.Pipeline)
+	return local
 }
 
 // patience is how many whole traces a search evaluates one by one before it

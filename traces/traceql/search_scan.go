@@ -91,19 +91,25 @@ func (s *search) scan(ctx context.Context) error {
 
 // candidates finds the traces that may match.
 func (s *search) candidates(ctx context.Context) (*candidates, error) {
-	if list, done, err := s.localCandidates(ctx); err != nil || done {
-		return &candidates{loose: s.behind(list)}, err
+	plan, view := s.joined(s.tenant, s.req.Query.Pipeline)
+	if view == nil {
+		return s.apart(ctx, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
+			return s.store.Scan(ctx, s.tenant, q, v)
+		})
 	}
-	if st, view := s.joined(s.tenant, s.req.Query.Pipeline); view != nil {
-		c, err := s.joinedCandidates(ctx, st, view)
-		if err != nil {
-			view.Close()
-		}
-		return c, err
+	c, err := s.joinedCandidates(ctx, plan, view)
+	if err != nil {
+		view.Close()
 	}
-	list, stats, err := s.scanCandidates(s.plan, s.req.From, s.req.To, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
-		return s.store.Scan(ctx, s.tenant, q, v)
-	})
+	return c, err
+}
+
+// apart finds candidates among spans of which nobody knows the structure.
+func (s *search) apart(ctx context.Context, scan scanner) (*candidates, error) {
+	if list, done, err := s.localCandidates(scan); err != nil || done {
+		return &candidates{loose: list}, err
+	}
+	list, stats, err := s.scanCandidates(s.plan, s.req.From, s.req.To, scan)
 	s.result.Stats.Add(stats)
 	return &candidates{loose: s.behind(list)}, err
 }
@@ -118,42 +124,40 @@ func (s *search) behind(list []candidate) []candidate {
 	return list
 }
 
-// joined returns the structure of a pipeline's first stage and a view to answer it
-// from; the view is nil if there is no such thing.
-func (e *Engine) joined(tenant string, p Pipeline) (*structure, traces.Joined) {
+// joined returns the plan of a pipeline on marks and a view to answer it from; the
+// view is nil if there is no such thing.
+func (e *Engine) joined(tenant string, p Pipeline) (*markPlan, traces.Joined) {
 	store, ok := e.store.(traces.ColumnQuerier)
 	if !ok || len(p) == 0 {
 		return nil, nil
 	}
-	st, ok := structureOf(p[0])
-	if !ok {
+	plan := planMarks(p)
+	if plan == nil {
 		return nil, nil
 	}
 	view, err := store.Joined(tenant)
 	if err != nil {
 		return nil, nil // it can do without
 	}
-	return st, view
+	return plan, view
 }
 
 // joinedCandidates asks the parts of a joined store, the newest first, until older
 // ones cannot matter any more.
-func (s *search) joinedCandidates(ctx context.Context, st *structure, view traces.Joined) (*candidates, error) {
-	list, stats, err := s.scanCandidates(s.plan, s.req.From, s.req.To, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
+func (s *search) joinedCandidates(ctx context.Context, plan *markPlan, view traces.Joined) (*candidates, error) {
+	c, err := s.apart(ctx, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
 		return view.Apart(ctx, q, v)
 	})
-	s.result.Stats.Add(stats)
 	if err != nil {
 		return nil, err
 	}
-	c := &candidates{view: view, loose: s.behind(list)}
-	js := joinedScan{view: view, st: st, from: s.req.From, to: s.req.To, limit: int64(s.limits.FetchSpans)}
-	exact := len(s.req.Query.Pipeline) == 1 || onlySelects(s.req.Query.Pipeline[1:])
+	c.view = view
+	js := joinedScan{view: view, plan: plan, from: s.req.From, to: s.req.To, limit: int64(s.limits.Marks)}
 	for _, p := range view.Parts() {
 		if p.Min >= s.req.To {
 			continue
 		}
-		if exact && len(c.matches) > s.req.Limit && c.matches[s.req.Limit].anchor > p.Max {
+		if len(c.matches) > s.req.Limit && c.matches[s.req.Limit].anchor > p.Max {
 			break
 		}
 		matches, err := js.part(ctx, p, false)
