@@ -115,8 +115,13 @@ func (e *evaluator) selected(p Pipeline, among positions) positions {
 			return e.spanset(s, among)
 		}
 	}
+	return spansOf(e.run(p, among))
+}
+
+// spansOf returns the spans of all of some spansets.
+func spansOf(sets []spanset) positions {
 	var out positions
-	for _, set := range e.run(p, among) {
+	for _, set := range sets {
 		out = union(out, set.spans)
 	}
 	return out

@@ -51,7 +51,7 @@ func (s *joinedScan) between(ctx context.Context, p traces.JoinedPart, all bool,
 		if !fits && s.stats.Cut == "" {
 			s.stats.Cut = cutMarks
 		}
-		return s.merge(lists, all), nil
+		return s.merge(lists, int(hi), all), nil
 	}
 	middle := lo + (hi-lo)/2
 	first, err := s.between(ctx, p, all, lo, middle)
@@ -86,18 +86,12 @@ func (s *joinedScan) scanLeaves(ctx context.Context, p traces.JoinedPart, lo, hi
 	return lists, true, nil
 }
 
-// merge walks the leaves' marks trace by trace.
-func (s *joinedScan) merge(lists []markList, all bool) []match {
+// merge walks the leaves' marks trace by trace. Traces are numbered below n.
+func (s *joinedScan) merge(lists []markList, n int, all bool) []match {
 	m := newMerger(s.plan, lists)
 	rest := make([][]mark, len(lists))
-	traceCount := 0
 	for i := range lists {
-		for _, mark := range lists[i].marks {
-			traceCount = max(traceCount, int(mark.trace)+1)
-		}
-	}
-	for i := range lists {
-		lists[i].byTrace(traceCount)
+		lists[i].byTrace(n)
 		rest[i] = lists[i].marks
 	}
 	var out []match
@@ -171,38 +165,38 @@ func (m *merger) trace(out []match, all bool) []match {
 	m.gather()
 	e := evaluator{m}
 	p := m.plan.pipeline
-	sets := e.run(p[:1], m.every)
-	anchor := match{anchor: math.MinInt64}
-	for _, set := range sets {
-		for _, at := range set.spans {
-			if s := m.marks[at]; s.start >= anchor.anchor {
-				anchor = match{s.start, s.place}
-			}
-		}
+	if first, ok := p[0].(Spanset); ok && len(p) == 1 {
+		return m.matches(out, e.spanset(first, m.every), all)
 	}
-	if len(sets) == 0 {
+	sets := e.run(p[:1], m.every)
+	if all {
+		return m.matches(out, spansOf(e.runFrom(p[1:], sets)), true)
+	}
+	anchors := spansOf(sets)
+	if len(sets) == 0 || len(e.runFrom(p[1:], sets)) == 0 {
 		return out
 	}
-	if len(p) > 1 {
-		if sets = e.runFrom(p[1:], sets); len(sets) == 0 {
-			return out
+	return m.matches(out, anchors, false)
+}
+
+// matches appends one match for all of some spans, or with all one for each.
+func (m *merger) matches(out []match, spans positions, all bool) []match {
+	if all {
+		for _, at := range spans {
+			out = append(out, match{m.marks[at].start, m.marks[at].place})
+		}
+		return out
+	}
+	if len(spans) == 0 {
+		return out
+	}
+	newest := match{anchor: math.MinInt64}
+	for _, at := range spans {
+		if s := m.marks[at]; s.start >= newest.anchor {
+			newest = match{s.start, s.place}
 		}
 	}
-	if !all {
-		return append(out, anchor)
-	}
-	var selected positions
-	for _, set := range sets {
-		if selected == nil {
-			selected = set.spans
-		} else {
-			selected = union(selected, set.spans)
-		}
-	}
-	for _, at := range selected {
-		out = append(out, match{m.marks[at].start, m.marks[at].place})
-	}
-	return out
+	return append(out, newest)
 }
 
 // gather brings the marks of all leaves together, each span once.

@@ -71,23 +71,18 @@ func (l *leafScan) marksOf(e *columnEval) (*markList, error) {
 			return out, err
 		}
 	}
-	var rows []int32
-	for i, start := range e.cols.Starts() {
-		if keep != nil && !keep[i] || !cols[0].Has(i) {
-			continue
-		}
-		trace := uint32(cols[0].Nums[i])
-		if trace < l.lo || trace >= l.hi {
-			continue
-		}
-		out.marks = append(out.marks, mark{
-			trace: trace, left: int32(cols[1].Nums[i]), right: int32(cols[2].Nums[i]), parent: int32(cols[3].Nums[i]),
-			row: uint32(len(rows)), start: start, place: e.cols.Place(i),
-		})
-		rows = append(rows, int32(i))
-	}
+	rows := l.rows(keep, cols[0])
 	if len(rows) == 0 {
 		return out, nil
+	}
+	starts := e.cols.Starts()
+	out.marks = make([]mark, len(rows))
+	for n, row := range rows {
+		i := int(row)
+		out.marks[n] = mark{
+			trace: uint32(cols[0].Nums[i]), left: int32(cols[1].Nums[i]), right: int32(cols[2].Nums[i]), parent: int32(cols[3].Nums[i]),
+			row: uint32(n), start: starts[i], place: e.cols.Place(i),
+		}
 	}
 	if out.values, err = e.valuesAt(rows, l.plan.values); err != nil {
 		return nil, err
@@ -98,6 +93,29 @@ func (l *leafScan) marksOf(e *columnEval) (*markList, error) {
 	}
 	out.own, err = e.valuesAt(rows, own)
 	return out, err
+}
+
+// rows returns the rows of keep (nil: all) that belong to the traces looked at.
+func (l *leafScan) rows(keep []bool, ordinals *traces.Column) []int32 {
+	n := len(ordinals.Nums)
+	if keep != nil {
+		n = 0
+		for _, k := range keep {
+			if k {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	rows := make([]int32, 0, n)
+	for i, word := range ordinals.Nums {
+		if trace := uint32(word); (keep == nil || keep[i]) && trace >= l.lo && trace < l.hi && ordinals.Has(i) {
+			rows = append(rows, int32(i))
+		}
+	}
+	return rows
 }
 
 // decideLater keeps the marks for which the rest of the condition is true, which

@@ -225,10 +225,10 @@ func scalarMayHold(s Scalar, seen uint64) bool {
 
 // mark is a span that a leaf selected.
 type mark struct {
+	start               int64
 	trace               uint32
 	left, right, parent int32
 	row                 uint32 // of markList.values
-	start               int64
 	place               traces.Place
 }
 
