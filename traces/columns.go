@@ -1,6 +1,9 @@
 package traces
 
-import "context"
+import (
+	"context"
+	"iter"
+)
 
 // ColumnQuerier is implemented by stores that can hand spans over as columns,
 // and that know the structure of some traces without looking at all their spans.
@@ -24,8 +27,13 @@ type Columns interface {
 	Column(f Field) (*Column, error)
 	// Spans returns the spans with the wanted fields; nil wants all.
 	Spans(fields []Field) ([]Span, error)
-	// Attributes returns the attributes that some of the spans, or their resources, have.
+	// Attributes returns the attributes that some of the spans have.
 	Attributes() ([]Field, error)
+	// Resources returns the runs of spans [from, to) of one resource, in order.
+	Resources() iter.Seq2[*Resource, [2]int]
+	// Sample returns every n-th value of an attribute of spans if most are distinct, so that
+	// telling all of them apart would cost much; nil otherwise.
+	Sample(f Field, n int) (*Sample, error)
 	// IDs returns the IDs of a span.
 	IDs(i int) (TraceID, SpanID, error)
 	// Place says where a span is; within Joined only.
@@ -66,6 +74,12 @@ func (c *Column) Value(i int) Value {
 		return Value{}
 	}
 	return NumValue(c.Kind, c.Nums[i])
+}
+
+// Sample is some of the values of a field.
+type Sample struct {
+	Column  *Column  // of the spans 0, n, 2n, …
+	Present []uint64 // bit i is set if span i of all has a value; nil if all have
 }
 
 // Joined is a tenant's spans at one moment in two halves: traces of which one

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"iter"
 
 	"belfry/internal/columnar"
 	"belfry/traces"
@@ -106,16 +107,43 @@ func (c *columns) Attributes() ([]traces.Field, error) {
 			}
 		}
 	}
-	known := map[string]bool{}
-	for stream := range c.block.StreamRuns() {
-		for _, a := range c.resources.of(stream).Attributes {
-			if !known[a.Key] {
-				known[a.Key] = true
-				out = append(out, traces.Field{Scope: traces.ScopeResource, Name: a.Key})
+	return out, nil
+}
+
+// Resources implements traces.Columns.
+func (c *columns) Resources() iter.Seq2[*traces.Resource, [2]int] {
+	return func(yield func(*traces.Resource, [2]int) bool) {
+		for stream, run := range c.block.StreamRuns() {
+			if !yield(c.resources.of(stream), run) {
+				return
 			}
 		}
 	}
-	return out, nil
+}
+
+// Sample implements traces.Columns.
+func (c *columns) Sample(f traces.Field, n int) (*traces.Sample, error) {
+	var found *columnar.ColumnKey
+	for kind := columnar.KindString; kind <= columnar.KindJSON; kind++ {
+		if key := (columnar.ColumnKey{Name: attributeColumn(f.Name), Kind: kind}); c.block.Has(key) {
+			if found != nil {
+				return nil, nil
+			}
+			found = &key
+		}
+	}
+	if found == nil {
+		return nil, nil
+	}
+	rows := make([]uint32, 0, c.Len()/n+1)
+	for i := 0; i < c.Len(); i += n {
+		rows = append(rows, uint32(i))
+	}
+	present, v, err := c.block.Sample(*found, rows)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return &traces.Sample{Column: columnOf(v), Present: present}, nil
 }
 
 // IDs implements traces.Columns.
@@ -240,19 +268,7 @@ func columnOf(v *columnar.Vector) *traces.Column {
 	}
 	out := &traces.Column{IDs: make([]uint32, v.Len())}
 	if n := v.DictLen(); n > 0 {
-		out.Dict = make([]traces.Value, 1, n+1)
-		place := make([]uint32, n)
-		for i := range out.IDs {
-			if !v.Has(i) {
-				continue
-			}
-			id := v.DictID(i)
-			if place[id] == 0 {
-				place[id] = uint32(len(out.Dict))
-				out.Dict = append(out.Dict, byteValue(v.Kind(), v.DictBytes(id)))
-			}
-			out.IDs[i] = place[id]
-		}
+		out.Dict = dictOf(v, n, out.IDs)
 		return out
 	}
 	out.Dict = make([]traces.Value, 1, v.Count()+1)
@@ -263,6 +279,34 @@ func columnOf(v *columnar.Vector) *traces.Column {
 		}
 	}
 	return out
+}
+
+// dictOf returns the values of a dictionary of n entries behind the nil value, and sets the
+// rows' numbers among them. Of a large dictionary only what occurs is read.
+func dictOf(v *columnar.Vector, n int, ids []uint32) []traces.Value {
+	dict := make([]traces.Value, 1, n+1)
+	if n <= len(ids) && v.AllPresent() {
+		for id := range n {
+			dict = append(dict, byteValue(v.Kind(), v.DictBytes(id)))
+		}
+		for i := range ids {
+			ids[i] = uint32(v.DictID(i)) + 1
+		}
+		return dict
+	}
+	place := make([]uint32, n)
+	for i := range ids {
+		if !v.Has(i) {
+			continue
+		}
+		id := v.DictID(i)
+		if place[id] == 0 {
+			place[id] = uint32(len(dict))
+			dict = append(dict, byteValue(v.Kind(), v.DictBytes(id)))
+		}
+		ids[i] = place[id]
+	}
+	return dict
 }
 
 func byteValue(kind columnar.Kind, b []byte) traces.Value {

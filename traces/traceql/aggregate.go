@@ -17,6 +17,8 @@ type aggregator struct {
 	limit    int
 	overflow bool
 	compare  *comparison
+
+	quantiles bool // numbers are kept for quantiles
 }
 
 // group is the series of one combination of labels (several of quantiles).
@@ -37,7 +39,7 @@ type cell struct {
 func newAggregator(m *Metrics, req *RangeRequest, limits Limits) *aggregator {
 	a := &aggregator{
 		metrics: m, req: req, steps: int((req.To - req.From + req.Step - 1) / req.Step),
-		groups: map[string]*group{}, limit: limits.Series,
+		groups: map[string]*group{}, limit: limits.Series, quantiles: m.Func == "quantile_over_time",
 	}
 	if m.Func == "compare" {
 		a.compare = newComparison(a.steps)
@@ -72,7 +74,7 @@ func (a *aggregator) observe(s spanAt) {
 	if c.n == 0 && a.wantsExemplar(g) {
 		g.exemplars = append(g.exemplars, Exemplar{Time: s.span.Start, Value: value, TraceID: s.span.TraceID, SpanID: s.span.ID})
 	}
-	c.add(value, a.metrics.Func)
+	c.add(value, a.quantiles)
 }
 
 // wantsExemplar reports whether a group has room for an exemplar.
@@ -80,15 +82,15 @@ func (a *aggregator) wantsExemplar(g *group) bool {
 	return a.req.Exemplars > 0 && len(g.exemplars) < a.req.Exemplars
 }
 
-// add counts a value for a metrics function.
-func (c *cell) add(value float64, function string) {
+// add counts a value, for quantiles too if they are asked for.
+func (c *cell) add(value float64, quantiles bool) {
 	if c.n == 0 {
 		c.low, c.high = value, value
 	}
 	c.n++
 	c.sum += value
 	c.low, c.high = min(c.low, value), max(c.high, value)
-	if function == "quantile_over_time" {
+	if quantiles {
 		if c.sketch == nil {
 			c.sketch = &sketch{}
 		}

@@ -37,7 +37,10 @@ type columnAggregator struct {
 	keys   []groupKeys
 	values []float64
 	skip   []bool // rows without a value
+	steps  []int32
 	table  []*group
+
+	comparer comparer
 }
 
 // groupKeys are the values of one field of by(): a number for each row, below size.
@@ -169,6 +172,7 @@ func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 	c.table = c.table[:combinations]
 	clear(c.table)
 	row := &keyRow{c: c}
+	steps := c.stepsOf(cols.Starts())
 	for i, start := range cols.Starts() {
 		if keep != nil && !keep[i] || c.values != nil && c.skip[i] {
 			continue
@@ -194,7 +198,7 @@ func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 				c.table[at] = g
 			}
 		}
-		cell := &g.cells[a.step(start)]
+		cell := &g.cells[steps[i]]
 		if cell.n == 0 && a.wantsExemplar(g) {
 			trace, span, err := cols.IDs(i)
 			if err != nil {
@@ -202,9 +206,25 @@ func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 			}
 			g.exemplars = append(g.exemplars, Exemplar{Time: start, Value: value, TraceID: trace, SpanID: span})
 		}
-		cell.add(value, a.metrics.Func)
+		cell.add(value, a.quantiles)
 	}
 	return nil
+}
+
+// stepsOf returns the steps of starts. Neighbors are mostly of one.
+func (c *columnAggregator) stepsOf(starts []int64) []int32 {
+	c.steps = c.steps[:0]
+	var step int
+	var from, to int64 // of the step
+	for _, start := range starts {
+		if start < from || start >= to {
+			step = c.a.step(start)
+			from = c.a.req.From + int64(step)*c.a.req.Step
+			to = from + c.a.req.Step
+		}
+		c.steps = append(c.steps, int32(step))
+	}
+	return c.steps
 }
 
 // keyRow gives the fields of by() of a row, by the numbers of their values.

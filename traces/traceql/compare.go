@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"belfry/traces"
@@ -10,89 +11,122 @@ import (
 // comparison counts the values of every attribute of two groups of spans, for compare().
 type comparison struct {
 	steps  int
-	counts [2]map[string]map[string]*valueCounts // baseline and selection: field, then value
+	fields map[traces.Field]*comparedField
+	cells  int         // counters made
+	rest   valueCounts // of all values too many; never looked at
+}
+
+// comparedField are the values of an attribute. Counters are those of the steps of the
+// baseline, then those of the selection: place i is one of them.
+type comparedField struct {
+	name   string
+	of     *comparison
+	values map[string]*valueCounts // by text
+	totals []int64
+	over   bool // there are more values than are told apart
 }
 
 type valueCounts struct {
-	value traces.Value
-	total int64
-	steps []int64
+	value  traces.Value
+	counts []int64
 }
 
 var metaTypes = [2]string{"baseline", "selection"}
 
-// maxCompareValues bounds the values that are told apart of one attribute.
-const maxCompareValues = 10_000
+const (
+	// maxCompareValues bounds the values that are told apart of one attribute. Of an attribute
+	// that has more, those of most spans are left out of the counts: see columnAggregator.
+	maxCompareValues = 10_000
+	// Counters of one attribute, and of all.
+	maxFieldCells   = 1 << 18
+	maxCompareCells = 1 << 22
+)
 
 func newComparison(steps int) *comparison {
-	c := &comparison{steps: steps}
-	for i := range c.counts {
-		c.counts[i] = map[string]map[string]*valueCounts{}
+	return &comparison{steps: steps, fields: map[traces.Field]*comparedField{}, rest: valueCounts{counts: make([]int64, 2*steps)}}
+}
+
+func (c *comparison) field(f traces.Field) *comparedField {
+	out := c.fields[f]
+	if out == nil {
+		out = &comparedField{name: FieldRef{Field: f}.String(), of: c, values: map[string]*valueCounts{}, totals: make([]int64, 2*c.steps)}
+		c.fields[f] = out
 	}
-	return c
+	return out
+}
+
+// value returns the counters of a value, nil if there are too many values.
+func (f *comparedField) value(v traces.Value) *valueCounts {
+	text := v.Text()
+	if have := f.values[text]; have != nil {
+		return have
+	}
+	size := len(f.totals)
+	if n := len(f.values); n >= maxCompareValues || n*size >= maxFieldCells || f.of.cells >= maxCompareCells {
+		f.over = true
+		return nil
+	}
+	f.of.cells += size
+	out := &valueCounts{value: v, counts: make([]int64, size)}
+	f.values[text] = out
+	return out
+}
+
+// count counts a span's value.
+func (f *comparedField) count(v traces.Value, place int) {
+	if v.IsNil() {
+		return
+	}
+	f.totals[place]++
+	if counts := f.value(v); counts != nil {
+		counts.counts[place]++
+	}
+}
+
+// place returns the counter of a span.
+func (c *comparison) place(def *Compare, start int64, step int, selected bool) int {
+	inWindow := def.From == 0 && def.To == 0 || start >= def.From && start < def.To
+	if inWindow && selected {
+		return c.steps + step
+	}
+	return step
 }
 
 func (c *comparison) observe(def *Compare, s spanAt, step int) {
-	side := 0
-	inWindow := def.From == 0 && def.To == 0 || s.span.Start >= def.From && s.span.Start < def.To
-	if inWindow && s.holds(def.Selection.Expr) {
-		side = 1
-	}
+	place := c.place(def, s.span.Start, step, s.holds(def.Selection.Expr))
 	for _, a := range s.span.Attributes {
-		c.count(side, FieldRef{Field: traces.Field{Scope: traces.ScopeSpan, Name: a.Key}}.String(), a.Value, step)
+		c.field(traces.Field{Scope: traces.ScopeSpan, Name: a.Key}).count(a.Value, place)
 	}
 	for _, a := range s.span.Resource.Attributes {
-		c.count(side, FieldRef{Field: traces.Field{Scope: traces.ScopeResource, Name: a.Key}}.String(), a.Value, step)
+		c.field(traces.Field{Scope: traces.ScopeResource, Name: a.Key}).count(a.Value, place)
 	}
-	c.count(side, traces.Name, traces.String(s.span.Name), step)
-	c.count(side, traces.StatusField, traces.String(s.span.Status.String()), step)
-	c.count(side, traces.SpanKindField, traces.String(s.span.Kind.String()), step)
-}
-
-func (c *comparison) count(side int, field string, v traces.Value, step int) {
-	c.add(side, field, v, step, 1)
-}
-
-// add counts a value n times.
-func (c *comparison) add(side int, field string, v traces.Value, step int, n int64) {
-	values := c.counts[side][field]
-	if values == nil {
-		values = map[string]*valueCounts{}
-		c.counts[side][field] = values
-	}
-	text := v.Text()
-	counts := values[text]
-	if counts == nil {
-		if len(values) >= maxCompareValues {
-			return
-		}
-		counts = &valueCounts{value: v, steps: make([]int64, c.steps)}
-		values[text] = counts
-	}
-	counts.total += n
-	counts.steps[step] += n
+	c.field(traces.Intrinsic(traces.Name)).count(traces.String(s.span.Name), place)
+	c.field(traces.Intrinsic(traces.StatusField)).count(traces.String(s.span.Status.String()), place)
+	c.field(traces.Intrinsic(traces.SpanKindField)).count(traces.String(s.span.Kind.String()), place)
 }
 
 func (c *comparison) merge(o *comparison) {
-	for side := range c.counts {
-		for field, values := range o.counts[side] {
-			into := c.counts[side][field]
-			if into == nil {
-				c.counts[side][field] = values
-				continue
-			}
-			for text, from := range values {
-				have := into[text]
-				if have == nil {
-					into[text] = from
-					continue
-				}
-				have.total += from.total
-				for i := range from.steps {
-					have.steps[i] += from.steps[i]
-				}
+	for key, from := range o.fields {
+		into := c.fields[key]
+		if into == nil {
+			c.fields[key] = from
+			continue
+		}
+		into.over = into.over || from.over
+		addTo(into.totals, from.totals)
+		for text, counts := range from.values {
+			if have := into.values[text]; have != nil {
+				addTo(have.counts, counts.counts)
+			} else {
+				into.values[text] = counts
 			}
 		}
+	}
+}
+
+func addTo(sum, add []int64) {
+	for i, n := range add {
+		sum[i] += n
 	}
 }
 
@@ -108,26 +142,52 @@ func (c *comparison) series(def *Compare, end func(int) int64) []Series {
 		out = append(out, s)
 	}
 	for side, meta := range metaTypes {
-		for field, values := range c.counts[side] {
-			list := make([]*valueCounts, 0, len(values))
-			totals := make([]int64, c.steps)
-			for _, v := range values {
-				list = append(list, v)
-				for i, n := range v.steps {
-					totals[i] += n
-				}
+		from, to := side*c.steps, (side+1)*c.steps
+		for _, field := range c.fields {
+			list := field.top(from, to, def.TopN+1)
+			if len(list) == 0 && sum(field.totals[from:to]) == 0 {
+				continue
 			}
-			slices.SortFunc(list, func(a, b *valueCounts) int {
-				return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.value.Text(), b.value.Text()))
-			})
 			for _, v := range list[:min(len(list), def.TopN)] {
-				emit(v.steps, Label{"__meta_type", traces.String(meta)}, Label{field, v.value})
+				emit(v.counts[from:to], Label{"__meta_type", traces.String(meta)}, Label{field.name, v.value})
 			}
-			if len(list) > def.TopN {
-				emit(nil, Label{"__meta_type", traces.String(meta)}, Label{"__meta_error", traces.String("__too_many_values__")}, Label{field, traces.String("nil")})
+			if len(list) > def.TopN || field.over {
+				emit(nil, Label{"__meta_type", traces.String(meta)}, Label{"__meta_error", traces.String("__too_many_values__")}, Label{field.name, traces.String("nil")})
 			}
-			emit(totals, Label{"__meta_type", traces.String(meta + "_total")}, Label{field, traces.String("nil")})
+			emit(field.totals[from:to], Label{"__meta_type", traces.String(meta + "_total")}, Label{field.name, traces.String("nil")})
 		}
 	}
 	return out
 }
+
+func sum(counts []int64) (n int64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// top returns the n most frequent values by the counters [from, to).
+func (f *comparedField) top(from, to, n int) []*valueCounts {
+	type ranked struct {
+		*valueCounts
+		total int64
+	}
+	list := make([]ranked, 0, len(f.values))
+	for _, v := range f.values {
+		if total := sum(v.counts[from:to]); total > 0 {
+			list = append(list, ranked{v, total})
+		}
+	}
+	slices.SortFunc(list, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.value.Text(), b.value.Text()))
+	})
+	out := make([]*valueCounts, 0, min(len(list), max(n, 0)))
+	for _, r := range list[:min(len(list), max(n, 0))] {
+		out = append(out, r.valueCounts)
+	}
+	return out
+}
+
+// noPlace is the counter of a span that is not counted.
+const noPlace = math.MinInt32

@@ -2,81 +2,168 @@ package traceql
 
 import "belfry/traces"
 
+// compareEvery is how few of the values are looked at of an attribute of which there are more
+// than are told apart, where most are distinct; each stands for so many.
+const compareEvery = 32
+
+// comparer counts from columns. It is used by one goroutine.
+type comparer struct {
+	places  []int32 // the counter of each row, or noPlace
+	run     []int64 // counts of a run of rows by place, zero between runs
+	touched []int32 // the places in run that are not zero
+	table   []*valueCounts
+}
+
 // compare counts the values of all attributes of the rows of keep (nil: all), column by column.
 func (c *columnAggregator) compare(keep []bool) error {
-	def := c.a.metrics.Compare
-	selected, err := c.eval.mask(def.Selection.Expr)
-	if err != nil {
+	if err := c.comparePlaces(keep); err != nil {
 		return err
 	}
-	// The place of a row among the counts of a value: its step, behind those of the baseline if it is selected.
-	steps := c.a.steps
-	places := make([]int32, c.eval.n)
-	for i, start := range c.eval.cols.Starts() {
-		if keep != nil && !keep[i] {
-			places[i] = -1
-			continue
-		}
-		places[i] = int32(c.a.step(start))
-		inWindow := def.From == 0 && def.To == 0 || start >= def.From && start < def.To
-		if inWindow && (selected == nil || selected[i]) {
-			places[i] += int32(steps)
-		}
-	}
+	c.compareResources()
 	fields, err := c.eval.cols.Attributes()
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{traces.Name, traces.StatusField, traces.SpanKindField} {
-		fields = append(fields, traces.Intrinsic(name))
-	}
 	for _, f := range fields {
-		col, err := c.eval.column(f)
-		if err != nil {
+		if err := c.compareField(f); err != nil {
 			return err
 		}
-		if col != nil {
-			c.compareColumn(FieldRef{Field: f}, col, places)
+	}
+	for _, name := range []string{traces.Name, traces.StatusField, traces.SpanKindField} {
+		if err := c.compareField(traces.Intrinsic(name)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// maxCompareTable bounds the counters of one column of a block.
-const maxCompareTable = 1 << 16
-
-func (c *columnAggregator) compareColumn(ref FieldRef, col *traces.Column, places []int32) {
-	var keys groupKeys
-	keys.read(col, c.eval.n)
-	steps := c.a.steps
-	field := ref.String()
-	show := func(v traces.Value) traces.Value {
-		if s := typed(ref, v); s.Type == TypeStatus || s.Type == TypeKind {
-			return s.Output()
-		}
-		return v
+// comparePlaces finds the rows' counters.
+func (c *columnAggregator) comparePlaces(keep []bool) error {
+	def := c.a.metrics.Compare
+	selected, err := c.eval.mask(def.Selection.Expr)
+	if err != nil {
+		return err
 	}
-	if len(keys.values)*2*steps > maxCompareTable {
-		for i, place := range places {
-			if v := keys.values[keys.ids[i]]; place >= 0 && !v.IsNil() {
-				c.a.compare.count(int(place)/steps, field, show(v), int(place)%steps)
-			}
-		}
-		return
-	}
-	counts := make([]int64, len(keys.values)*2*steps)
-	for i, place := range places {
-		if place >= 0 {
-			counts[int(keys.ids[i])*2*steps+int(place)]++
-		}
-	}
-	for id, v := range keys.values {
-		if v.IsNil() {
+	places := c.comparer.places[:0]
+	steps := c.stepsOf(c.eval.cols.Starts())
+	for i, start := range c.eval.cols.Starts() {
+		if keep != nil && !keep[i] {
+			places = append(places, noPlace)
 			continue
 		}
-		for place, n := range counts[id*2*steps : (id+1)*2*steps] {
-			if n > 0 {
-				c.a.compare.add(place/steps, field, show(v), place%steps, n)
+		places = append(places, int32(c.a.compare.place(def, start, int(steps[i]), selected == nil || selected[i])))
+	}
+	c.comparer.places = places
+	return nil
+}
+
+// compareResources counts the attributes of resources, run by run.
+func (c *columnAggregator) compareResources() {
+	m := &c.comparer
+	if m.run == nil {
+		m.run = make([]int64, 2*c.a.steps)
+	}
+	for resource, run := range c.eval.cols.Resources() {
+		m.touched = m.touched[:0]
+		for _, place := range m.places[run[0]:run[1]] {
+			if place == noPlace {
+				continue
+			}
+			if m.run[place] == 0 {
+				m.touched = append(m.touched, place)
+			}
+			m.run[place]++
+		}
+		for _, a := range resource.Attributes {
+			if a.Value.IsNil() || len(m.touched) == 0 {
+				continue
+			}
+			f := c.a.compare.field(traces.Field{Scope: traces.ScopeResource, Name: a.Key})
+			counts := f.value(a.Value)
+			for _, place := range m.touched {
+				f.totals[place] += m.run[place]
+				if counts != nil {
+					counts.counts[place] += m.run[place]
+				}
+			}
+		}
+		for _, place := range m.touched {
+			m.run[place] = 0
+		}
+	}
+}
+
+// compareField counts the values of a field of spans.
+func (c *columnAggregator) compareField(field traces.Field) error {
+	f := c.a.compare.field(field)
+	if f.over && field.Scope == traces.ScopeSpan {
+		sample, err := c.eval.cols.Sample(field, compareEvery)
+		if err != nil {
+			return err
+		}
+		if sample != nil {
+			c.compareSample(f, sample)
+			return nil
+		}
+	}
+	col, err := c.eval.column(field)
+	if err != nil || col == nil {
+		return err
+	}
+	var keys groupKeys
+	keys.read(col, c.eval.n)
+	ref := FieldRef{Field: field}
+	c.comparer.start(len(keys.values))
+	for i, place := range c.comparer.places {
+		id := keys.ids[i]
+		if place == noPlace || id == 0 {
+			continue
+		}
+		counts := c.comparer.table[id]
+		if counts == nil {
+			v := keys.values[id]
+			if s := typed(ref, v); s.Type == TypeStatus || s.Type == TypeKind {
+				v = s.Output()
+			}
+			counts = c.comparer.resolve(f, id, v)
+		}
+		f.totals[place]++
+		counts.counts[place]++
+	}
+	return nil
+}
+
+// start begins a column of so many values.
+func (m *comparer) start(values int) {
+	if cap(m.table) < values {
+		m.table = make([]*valueCounts, values)
+	}
+	m.table = m.table[:values]
+	clear(m.table)
+}
+
+// resolve finds the counters of a value. Those of values too many are never looked at.
+func (m *comparer) resolve(f *comparedField, id uint32, v traces.Value) *valueCounts {
+	counts := f.value(v)
+	if counts == nil {
+		counts = &f.of.rest
+	}
+	m.table[id] = counts
+	return counts
+}
+
+// compareSample counts a field by some of its values.
+func (c *columnAggregator) compareSample(f *comparedField, s *traces.Sample) {
+	for i, place := range c.comparer.places {
+		if place != noPlace && (s.Present == nil || s.Present[i>>6]>>(uint(i)&63)&1 != 0) {
+			f.totals[place]++
+		}
+	}
+	for i := 0; i < c.eval.n; i += compareEvery {
+		place := c.comparer.places[i]
+		if v := s.Column.Value(i / compareEvery); place != noPlace && !v.IsNil() {
+			if counts := f.value(v); counts != nil {
+				counts.counts[place] += compareEvery
 			}
 		}
 	}

@@ -19,26 +19,36 @@ type buckets struct {
 
 // add counts n in a bucket.
 func (b *buckets) add(bucket int32, n int64) {
-	switch {
-	case len(b.counts) == 0:
-		b.first = bucket
-		b.counts = make([]int64, 1, 16)
-	case bucket < b.first:
-		more := int(b.first-bucket) + len(b.counts)/2 // with room for more of the kind
-		grown := make([]int64, more+len(b.counts), 2*(more+len(b.counts)))
-		copy(grown[more:], b.counts)
-		b.first, b.counts = b.first-int32(more), grown
-	case int(bucket-b.first) >= len(b.counts):
-		b.counts = append(b.counts, make([]int64, int(bucket-b.first)+1-len(b.counts))...)
+	if i := bucket - b.first; uint32(i) >= uint32(len(b.counts)) {
+		b.grow(bucket)
 	}
 	b.counts[bucket-b.first] += n
 }
+
+// grow makes room for a bucket, and for more of the kind.
+func (b *buckets) grow(bucket int32) {
+	first, n := bucket&^(bucketsAtOnce-1), int32(len(b.counts))
+	if n == 0 {
+		b.first, b.counts = first, make([]int64, bucketsAtOnce)
+		return
+	}
+	end := max(first+bucketsAtOnce, b.first+n)
+	first = min(first, b.first)
+	grown := make([]int64, end-first)
+	copy(grown[b.first-first:], b.counts)
+	b.first, b.counts = first, grown
+}
+
+// bucketsAtOnce is how many buckets are made at a time, a power of two: numbers of
+// one kind are mostly within a few times that.
+const bucketsAtOnce = 64
 
 const (
 	sketchAccuracy = 0.01
 	sketchGamma    = (1 + sketchAccuracy) / (1 - sketchAccuracy)
 )
 
+//nolint:gochecknoglobals // a constant
 var inverseLogGamma = 1 / math.Log(sketchGamma)
 
 // smallest is the least absolute value that is told from zero.
@@ -56,7 +66,28 @@ func (s *sketch) add(v float64) {
 	}
 }
 
-func bucketOf(v float64) int32 { return int32(math.Ceil(math.Log(v) * inverseLogGamma)) }
+// bucketOf returns the least b with v <= gamma^b, of a normal v above zero.
+func bucketOf(v float64) int32 {
+	bits := math.Float64bits(v)
+	exponent := int(bits>>52) - 1023
+	at := &logs[bits>>(52-logBits)&(1<<logBits-1)]
+	x := math.Float64frombits(bits&(1<<52-1)|1023<<52)*at.inverse - 1 // below 2^-logBits
+	log := float64(exponent)*math.Ln2 + at.log + x*(1-x*(0.5-x*(1.0/3)))
+	return int32(math.Ceil(log * inverseLogGamma))
+}
+
+// logBits of a mantissa find a logarithm near by; the series does the rest, to
+// within 1e-10, where buckets are 2e-2 wide.
+const logBits = 8
+
+//nolint:gochecknoglobals // a constant
+var logs = func() (t [1 << logBits]struct{ inverse, log float64 }) {
+	for i := range t {
+		m := 1 + float64(i)/(1<<logBits)
+		t[i].inverse, t[i].log = 1/m, math.Log(m)
+	}
+	return t
+}()
 
 func (s *sketch) merge(o *sketch) {
 	s.n += o.n

@@ -32,3 +32,18 @@ func TestSketchKeepsItsAccuracy(t *testing.T) {
 		require.InDelta(t, want, a.quantile(q), math.Abs(want)*0.0101+1e-11, "quantile %g", q)
 	}
 }
+
+func TestBucketsBoundTheirValues(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	for range 100_000 {
+		v := math.Exp(r.NormFloat64() * 20)
+		b := float64(bucketOf(v))
+		require.LessOrEqual(t, v, math.Pow(sketchGamma, b)*(1+1e-9))
+		require.Greater(t, v, math.Pow(sketchGamma, b-1)*(1-1e-9))
+	}
+	var s sketch
+	for _, v := range []float64{math.Inf(1), 1, math.MaxFloat64, math.Inf(-1), 2e-12} {
+		s.add(v)
+	}
+	require.InDelta(t, 1, s.quantile(0.6), 0.011)
+}
