@@ -181,26 +181,30 @@ service: {pipelines: {logs: {receivers: [statsd]}}}
 
 func TestLanes(t *testing.T) {
 	tests := []struct {
-		name, user   string
-		logs, traces bool
+		name, user            string
+		logs, traces, metrics bool
 	}{
-		{"default", ``, true, true},
+		{"default", ``, true, true, true},
 		{"a processor", `
 processors: {resource: {attributes: [{key: a, value: b, action: insert}]}}
 service: {pipelines: {logs: {processors: [memory_limiter, resource]}}}
-`, false, true},
+`, false, true, true},
 		{"another exporter", `
 exporters: {debug: }
 service: {pipelines: {traces: {exporters: [belfry, debug]}}}
-`, true, false},
+`, true, false, true},
+		{"a processor of metrics", `
+processors: {resource: {attributes: [{key: a, value: b, action: insert}]}}
+service: {pipelines: {metrics: {processors: [resource]}}}
+`, true, true, false},
 		{"two pipelines", `
 service: {pipelines: {logs/b: {receivers: [otlp]}}}
-`, false, true},
+`, false, true, true},
 		{"a connector", `
 connectors: {spanmetrics: }
 service: {pipelines: {traces: {exporters: [belfry, spanmetrics]}, metrics/spans: {receivers: [spanmetrics]}}}
-`, true, false},
-		{"not fed", `service: {pipelines: {logs: {receivers: [belfry]}}}`, false, true},
+`, true, false, true},
+		{"not fed", `service: {pipelines: {logs: {receivers: [belfry]}}}`, false, true, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -209,7 +213,7 @@ service: {pipelines: {traces: {exporters: [belfry, spanmetrics]}, metrics/spans:
 			got := r.direct(component.MustNewID("otlp"))
 			require.Equal(t, tt.logs, got[ingest.Logs], "logs")
 			require.Equal(t, tt.traces, got[ingest.Traces], "traces")
-			require.False(t, got[ingest.Metrics])
+			require.Equal(t, tt.metrics, got[ingest.Metrics], "metrics")
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
 	"belfry/internal/fault"
@@ -124,12 +125,16 @@ func (s traceStore) Append(ctx context.Context, tenant string, request []byte) (
 
 type metricStore struct{ *store }
 
-func (s metricStore) AppendMetrics(ctx context.Context, tenant string, md pmetric.Metrics) (tsdb.AppendResult, error) {
+func (s metricStore) Append(ctx context.Context, tenant string, request []byte) (tsdb.AppendResult, error) {
 	if err := s.begin(ctx); err != nil {
 		return tsdb.AppendResult{}, err
 	}
+	req := pmetricotlp.NewExportRequest()
+	if err := req.UnmarshalProto(request); err != nil {
+		return tsdb.AppendResult{}, fault.Invalidf("malformed protobuf: %w", err)
+	}
 	var t tally
-	for _, rm := range md.ResourceMetrics().All() {
+	for _, rm := range req.Metrics().ResourceMetrics().All() {
 		for _, sm := range rm.ScopeMetrics().All() {
 			for _, m := range sm.Metrics().All() {
 				var points pmetric.NumberDataPointSlice

@@ -16,6 +16,7 @@ func (r *resolved) direct(receiver component.ID) ingest.Direct {
 	var d ingest.Direct
 	d[ingest.Logs] = r.isDirect(receiver, pipeline.SignalLogs)
 	d[ingest.Traces] = r.isDirect(receiver, pipeline.SignalTraces)
+	d[ingest.Metrics] = r.isDirect(receiver, pipeline.SignalMetrics)
 	return d
 }
 

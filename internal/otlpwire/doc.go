@@ -1,5 +1,5 @@
 // Package otlpwire walks OTLP messages in protobuf wire form without building
-// objects of them: what logs and traces share (Resource, InstrumentationScope,
+// objects of them: what the signals share (Resource, InstrumentationScope,
 // KeyValue, AnyValue) and the walk over one message's fields on which a signal
 // builds its own loop:
 //

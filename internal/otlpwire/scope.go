@@ -28,15 +28,15 @@ func ParseScope(message []byte) (s Scope, err error) {
 }
 
 // Field numbers of the messages that hold other messages. They are the same for
-// logs and traces: ExportLogsServiceRequest.resource_logs and
+// all signals: ExportLogsServiceRequest.resource_logs,
 // ExportTraceServiceRequest.resource_spans, and so on downward.
 const (
-	RequestResources    = 1 // repeated ResourceLogs, ResourceSpans
-	ResourceGroup       = 1 // Resource, within ResourceLogs, ResourceSpans
-	ResourceScopes      = 2 // repeated ScopeLogs, ScopeSpans
+	RequestResources    = 1 // repeated ResourceLogs, ResourceSpans, ResourceMetrics
+	ResourceGroup       = 1 // Resource, within ResourceLogs, ResourceSpans, ResourceMetrics
+	ResourceScopes      = 2 // repeated ScopeLogs, ScopeSpans, ScopeMetrics
 	ResourceSchemaURL   = 3
-	ScopeGroup          = 1 // InstrumentationScope, within ScopeLogs, ScopeSpans
-	ScopeRecords        = 2 // repeated LogRecord, Span
+	ScopeGroup          = 1 // InstrumentationScope, within ScopeLogs, ScopeSpans, ScopeMetrics
+	ScopeRecords        = 2 // repeated LogRecord, Span, Metric
 	ScopeSchemaURL      = 3
 	ResourceAttributes  = 1 // of a Resource
 	ScopeAttributes     = 3 // of an InstrumentationScope
@@ -44,25 +44,29 @@ const (
 	SpanAttributes      = 9
 )
 
-// Walker visits the records of an Export request, logs or traces alike. It can
-// be reused; the zero Walker is ready.
+// Walker visits the records of an Export request, of any signal. It can be
+// reused; the zero Walker is ready.
 type Walker struct {
-	joined [2][]byte // Resource and Scope that came in pieces
+	joined    [2][]byte // Resource and Scope that came in pieces
+	resources int       // seen so far
 }
 
-// Group is what the records of one ScopeLogs or ScopeSpans share. The slices
-// point into the request or the Walker, and are good until the next group.
+// Group is what the records of one ScopeLogs, ScopeSpans or ScopeMetrics share.
+// The slices point into the request or the Walker, and are good until the next
+// group.
 type Group struct {
+	ResourceIndex     int    // of the ResourceLogs, ResourceSpans or ResourceMetrics in the request
 	Resource          []byte // the Resource message, "" if there is none
 	ResourceSchemaURL []byte
 	Scope             []byte // the InstrumentationScope message, "" if there is none
 	ScopeSchemaURL    []byte
 }
 
-// Walk calls group for each ScopeLogs (ScopeSpans) of a request that has
-// records, then record for each of its records, in the order received. The
+// Walk calls group for each ScopeLogs (ScopeSpans, ScopeMetrics) of a request that
+// has records, then record for each of its records, in the order received. The
 // first error of either, or of the input, ends the walk.
 func (w *Walker) Walk(request []byte, group func(*Group) error, record func(message []byte) error) error {
+	w.resources = 0
 	for b := request; len(b) > 0; {
 		f, rest, err := Next(b)
 		if err != nil {
@@ -84,7 +88,8 @@ func (w *Walker) Walk(request []byte, group func(*Group) error, record func(mess
 }
 
 func (w *Walker) walkResource(message []byte, group func(*Group) error, record func([]byte) error) error {
-	var g Group
+	g := Group{ResourceIndex: w.resources}
+	w.resources++
 	err := w.shared(message, 0, &g.Resource, &g.ResourceSchemaURL)
 	if err != nil {
 		return err

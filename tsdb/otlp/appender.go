@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
-	"go.opentelemetry.io/collector/pdata/pmetric"
 
 	"belfry/internal/fault"
+	"belfry/internal/otlpwire"
 	"belfry/internal/tenant"
 	"belfry/tsdb"
 )
@@ -22,7 +22,7 @@ type Options struct {
 	Config     tsdb.OTLPConfig
 
 	// LookbackDelta is the query engine's, by which target_info is repeated
-	// within a request that spans a long time.
+	// within a request that spans a long time; zero is five minutes.
 	LookbackDelta time.Duration
 
 	Logger     *slog.Logger          // nil discards
@@ -32,9 +32,9 @@ type Options struct {
 // Appender implements tsdb.MetricsAppender. It is safe for concurrent use.
 type Appender struct {
 	store    tsdb.Appendable
-	cfg      tsdb.OTLPConfig
-	lookback time.Duration
-	promoted promotion
+	rules    rules
+	families *families
+	requests sync.Pool // of *request
 	deltas   *deltas
 	warnings *prometheus.CounterVec
 }
@@ -47,15 +47,15 @@ func New(o Options) *Appender {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Appender{
-		store:    o.Appendable,
-		cfg:      o.Config,
-		lookback: o.LookbackDelta,
-		promoted: newPromotion(o.Config.PromoteResourceAttributes),
+		store: o.Appendable,
+		rules: newRules(o.Config, o.LookbackDelta),
 		warnings: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_metrics_otlp_translation_warnings_total",
-			Help: "Warnings of the translation of OTLP metrics to series, by category.",
+			Help: "Warnings of the translation of OTLP metrics to series, by category. Label names that collide are counted when a series is first seen.",
 		}, []string{"category"}),
 	}
+	a.families = newFamilies(&a.rules)
+	a.requests.New = func() any { return newRequest(a) }
 	a.deltas = newDeltas(o.Config.Delta, a.appendCumulative)
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(a.warnings)
@@ -66,74 +66,53 @@ func New(o Options) *Appender {
 // Shutdown forgets the state of delta streams.
 func (a *Appender) Shutdown(ctx context.Context) error { return a.deltas.shutdown(ctx) }
 
-// AppendMetrics implements tsdb.MetricsAppender.
-func (a *Appender) AppendMetrics(ctx context.Context, id string, md pmetric.Metrics) (tsdb.AppendResult, error) {
-	total := md.DataPointCount()
-	if total == 0 {
-		return tsdb.AppendResult{}, nil
-	}
+// Append implements tsdb.MetricsAppender.
+func (a *Appender) Append(ctx context.Context, id string, message []byte) (tsdb.AppendResult, error) {
 	ctx = tenant.WithID(ctx, id)
+	delta, err := hasDelta(message)
+	if err != nil {
+		return tsdb.AppendResult{}, malformed(err)
+	}
 	var rejected tsdb.Tally
-	var err error
-	if hasDelta(md) {
-		err = a.deltas.append(ctx, id, md, &rejected)
+	var points int
+	if delta {
+		points, err = a.deltas.append(ctx, id, message, &rejected)
 	} else {
-		err = a.appendCumulative(ctx, md, &rejected)
+		points, err = a.appendCumulative(ctx, message, &rejected)
 	}
 	if err != nil {
 		return tsdb.AppendResult{}, err
 	}
-	bad := min(rejected.Total(), total)
-	return tsdb.AppendResult{Accepted: total - bad, Rejected: bad, Reason: rejected.String()}, nil
+	bad := min(rejected.Total(), points)
+	return tsdb.AppendResult{Accepted: points - bad, Rejected: bad, Reason: rejected.String()}, nil
 }
 
-// appendCumulative translates and appends in one transaction.
-func (a *Appender) appendCumulative(ctx context.Context, md pmetric.Metrics, rejected *tsdb.Tally) error {
-	points := &pointAppender{AppenderV2: a.store.AppenderV2(ctx), rejected: rejected}
-	warnings, err := prometheusremotewrite.NewPrometheusConverter(points).FromMetrics(ctx, md, a.settings(md))
-	for category, n := range prometheusremotewrite.CountWarningsByCategory(warnings) {
-		a.warnings.WithLabelValues(string(category)).Add(float64(n))
+// appendCumulative appends a request in one transaction and returns how many data
+// points it has.
+func (a *Appender) appendCumulative(ctx context.Context, message []byte, rejected *tsdb.Tally) (int, error) {
+	r, ok := a.requests.Get().(*request)
+	if !ok {
+		return 0, fault.New(fault.Internal, "the pool of OTLP requests holds something else")
 	}
-	if failed := errors.Join(points.failed, ctx.Err()); failed != nil {
-		if rbErr := points.Rollback(); rbErr != nil {
-			return fault.New(fault.Internal, "%w (and the rollback failed: %w)", failed, rbErr)
+	defer a.requests.Put(r)
+	defer r.end()
+	r.begin(ctx, a.store.AppenderV2(ctx), rejected)
+	if err := r.append(message); err != nil {
+		if rbErr := r.app.Rollback(); rbErr != nil {
+			return 0, fault.New(fault.Internal, "%w (and the rollback failed: %w)", err, rbErr)
 		}
-		if points.failed != nil {
-			return points.failed
-		}
-		return ctx.Err()
+		return 0, malformed(err)
 	}
-	if lost := md.DataPointCount() - points.seen; lost > 0 {
-		if err == nil {
-			err = errors.New("metric without a type")
-		}
-		rejected.Add(tsdb.Untranslatable, lost, shortened(err))
+	if err := r.app.Commit(); err != nil {
+		return 0, fmt.Errorf("append OTLP metrics: %w", err)
 	}
-	if err := points.Commit(); err != nil {
-		return fmt.Errorf("append OTLP metrics: %w", err)
-	}
-	return nil
+	return r.points, nil
 }
 
-func (a *Appender) settings(md pmetric.Metrics) prometheusremotewrite.Settings {
-	s := a.cfg.TranslationStrategy
-	return prometheusremotewrite.Settings{
-		AddMetricSuffixes:                 s == tsdb.UnderscoreEscapingWithSuffixes || s == tsdb.NoUTF8EscapingWithSuffixes,
-		AllowUTF8:                         s == tsdb.NoUTF8EscapingWithSuffixes || s == tsdb.NoTranslation,
-		PromoteResourceAttributes:         a.promoted.of(md),
-		KeepIdentifyingResourceAttributes: a.cfg.KeepIdentifyingResourceAttributes,
-		ConvertHistogramsToNHCB:           a.cfg.ConvertHistogramsToNHCB,
-		PromoteScopeMetadata:              a.cfg.PromoteScopeMetadata,
-		LookbackDelta:                     a.lookback,
-		LabelNameUnderscoreSanitization:   true,
-	}
-}
-
-// shortened keeps the first of what can be thousands of joined errors.
-func shortened(err error) error {
-	const most = 300
-	if s := err.Error(); len(s) > most {
-		return errors.New(s[:most] + "...")
+// malformed gives an error of the wire format its kind, and leaves others alone.
+func malformed(err error) error {
+	if errors.Is(err, otlpwire.ErrMalformed) || errors.Is(err, otlpwire.ErrTooDeep) {
+		return fault.Invalidf("OTLP metrics: %w", err)
 	}
 	return err
 }

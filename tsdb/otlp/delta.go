@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/otel/metric/noop"
 
@@ -28,7 +29,9 @@ type deltas struct {
 	closed     bool
 }
 
-type appendFunc func(ctx context.Context, md pmetric.Metrics, rejected *tsdb.Tally) error
+// appendFunc appends a request without delta points and returns how many points
+// it has.
+type appendFunc func(ctx context.Context, message []byte, rejected *tsdb.Tally) (int, error)
 
 type converter struct {
 	processor.Metrics
@@ -40,43 +43,49 @@ func newDeltas(cfg tsdb.DeltaConfig, next appendFunc) *deltas {
 	return &deltas{cfg: cfg, next: next, converters: map[string]*converter{}}
 }
 
-// requestKey is the context key under which one request's state travels
+// conversionKey is the context key under which one request's state travels
 // through the processor.
-type requestKey struct{}
+type conversionKey struct{}
 
-type request struct {
+type conversion struct {
 	rejected *tsdb.Tally
 	points   int // that came out of the processor
 }
 
-// append converts the delta points of md, a copy of which is changed, and
-// appends all of its points.
-func (d *deltas) append(ctx context.Context, tenantID string, md pmetric.Metrics, rejected *tsdb.Tally) error {
+// append converts the delta points of a request, appends all of its points, and
+// returns how many there are.
+func (d *deltas) append(ctx context.Context, tenantID string, message []byte, rejected *tsdb.Tally) (int, error) {
 	conv, err := d.acquire(tenantID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer d.release(conv)
-	own := pmetric.NewMetrics()
-	md.CopyTo(own)
-	before := own.DataPointCount()
-	req := &request{rejected: rejected}
-	if err := conv.ConsumeMetrics(context.WithValue(ctx, requestKey{}, req), own); err != nil {
-		return err
+	in := pmetricotlp.NewExportRequest()
+	if err := in.UnmarshalProto(message); err != nil {
+		return 0, fault.Invalidf("OTLP metrics: %w", err)
 	}
-	if dropped := before - req.points; dropped > 0 {
+	points := in.Metrics().DataPointCount()
+	req := &conversion{rejected: rejected}
+	if err := conv.ConsumeMetrics(context.WithValue(ctx, conversionKey{}, req), in.Metrics()); err != nil {
+		return 0, err
+	}
+	if dropped := points - req.points; dropped > 0 {
 		rejected.Add(tsdb.OutOfOrder, dropped, errors.New("delta points out of order or over the limit of streams"))
 	}
-	return nil
+	return points, nil
 }
 
 func (d *deltas) consume(ctx context.Context, md pmetric.Metrics) error {
-	req, ok := ctx.Value(requestKey{}).(*request)
+	req, ok := ctx.Value(conversionKey{}).(*conversion)
 	if !ok {
 		return fault.New(fault.Internal, "delta conversion lost its request")
 	}
-	req.points = md.DataPointCount()
-	return d.next(ctx, md, req.rejected)
+	message, err := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()
+	if err != nil {
+		return fault.New(fault.Internal, "delta conversion: %w", err)
+	}
+	req.points, err = d.next(ctx, message, req.rejected)
+	return err
 }
 
 func (d *deltas) acquire(tenantID string) (*converter, error) {
@@ -154,32 +163,4 @@ func (d *deltas) shutdown(ctx context.Context) error {
 		delete(d.converters, id)
 	}
 	return errors.Join(errs...)
-}
-
-func hasDelta(md pmetric.Metrics) bool {
-	resources := md.ResourceMetrics()
-	for i := range resources.Len() {
-		scopes := resources.At(i).ScopeMetrics()
-		for j := range scopes.Len() {
-			metrics := scopes.At(j).Metrics()
-			for k := range metrics.Len() {
-				if temporality(metrics.At(k)) == pmetric.AggregationTemporalityDelta {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-func temporality(m pmetric.Metric) pmetric.AggregationTemporality {
-	switch m.Type() {
-	case pmetric.MetricTypeSum:
-		return m.Sum().AggregationTemporality()
-	case pmetric.MetricTypeHistogram:
-		return m.Histogram().AggregationTemporality()
-	case pmetric.MetricTypeExponentialHistogram:
-		return m.ExponentialHistogram().AggregationTemporality()
-	}
-	return pmetric.AggregationTemporalityUnspecified
 }

@@ -14,6 +14,7 @@ import (
 	"belfry/internal/fault"
 	"belfry/internal/tenant"
 	metrics "belfry/tsdb"
+	"belfry/tsdb/seriescache"
 )
 
 // AppenderV2 returns an appender for the tenant in ctx. It opens the tenant's
@@ -71,8 +72,11 @@ type appender struct {
 	lastFamily string // whose metadata was recorded last
 }
 
+// SeriesCache implements seriescache.Owner.
+func (a *appender) SeriesCache() *seriescache.Cache { return a.db.series }
+
 func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {
-	ref, err := a.append(ref, ls, st, t, v, h, fh, o)
+	got, err := a.append(ref, ls, st, t, v, h, fh, o)
 	if err == nil || errors.Is(err, &storage.AppendPartialError{}) {
 		a.appended++
 		a.mint, a.maxt = min(a.mint, t), max(a.maxt, t)
@@ -82,9 +86,12 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		if o.MetricFamilyName != "" && o.MetricFamilyName != a.lastFamily && !o.Metadata.IsEmpty() {
 			a.lastFamily = a.db.metadata.record(o.MetricFamilyName, o.Metadata)
 		}
-		return ref, err
+		return got, err
 	}
 	if errors.Is(err, tsdb.ErrInvalidSample) {
+		if ref != 0 && ls.IsEmpty() {
+			return 0, metrics.ErrUnknownReference
+		}
 		err = &metrics.Rejection{Reason: metrics.InvalidLabels, Err: err}
 	}
 	if reason, ok := metrics.Rejected(err); ok {

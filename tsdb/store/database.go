@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/util/compression"
 
 	metrics "belfry/tsdb"
+	"belfry/tsdb/seriescache"
 )
 
 const (
@@ -26,7 +27,19 @@ const (
 	// chunkWriteBuffer is the buffer of the file that full chunks go to;
 	// Prometheus' 4 MiB are for one database a process, ours has one a tenant.
 	chunkWriteBuffer = 512 << 10
+
+	// maxCache bounds the cache of the series that senders send to, bytes, and
+	// cachePerSeries does so by the series that there may be.
+	maxCache       = 1 << 30
+	cachePerSeries = 192
 )
+
+func cacheSize(limits metrics.LimitsConfig) int {
+	if limits.MaxSeries == 0 {
+		return maxCache
+	}
+	return min(maxCache, limits.MaxSeries*cachePerSeries)
+}
 
 // database is one tenant's tsdb.
 type database struct {
@@ -47,6 +60,7 @@ type database struct {
 	sized    atomic.Pointer[tsdb.DB] // tsdb, for what runs while it is being opened
 	registry *prometheus.Registry    // the database's own metrics
 	limiter  *seriesLimiter
+	series   *seriescache.Cache // of what is appended to tsdb
 	changes  *changes
 	metadata *metadataStore
 	syncer   *walSyncer
@@ -106,6 +120,7 @@ func (d *database) open() error {
 		return errors.Join(err, db.Close(), d.cold.close())
 	}
 	d.limiter.enforce()
+	d.series = seriescache.New(cacheSize(cfg.Limits))
 	d.metadata = openMetadataStore(filepath.Join(d.dir, metadataFile), cfg.Limits.MaxMetadata, log)
 	d.syncer = newWALSyncer(filepath.Join(d.dir, "wal"), filepath.Join(d.dir, "wbl"))
 	d.store.metrics.addTenant(d)

@@ -18,6 +18,7 @@ type storeMetrics struct {
 	failedCommits      *prometheus.CounterVec
 	backgroundFailures *prometheus.CounterVec
 	cold               *coldMetrics
+	series             *seriesCacheMetrics
 
 	mu      sync.Mutex
 	tenants map[string]prometheus.Registerer
@@ -47,10 +48,11 @@ func newStoreMetrics(reg prometheus.Registerer, s *Store) *storeMetrics {
 			Help: "Failures of the metrics store's background work.",
 		}, []string{"tenant", "work"}),
 		cold:    newColdMetrics(s),
+		series:  newSeriesCacheMetrics(s),
 		tenants: map[string]prometheus.Registerer{},
 	}
 	m.mine = []prometheus.Collector{
-		m.appended, m.rejected, m.droppedSeries, m.failedCommits, m.backgroundFailures, m.cold,
+		m.appended, m.rejected, m.droppedSeries, m.failedCommits, m.backgroundFailures, m.cold, m.series,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "belfry_metrics_open_tenants",
 			Help: "Tenants whose metrics are in memory.",

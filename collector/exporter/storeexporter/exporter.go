@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
@@ -93,11 +94,18 @@ func (e *storeExporter) ConsumeTraces(ctx context.Context, td ptrace.Traces) err
 
 // ConsumeMetrics implements consumer.Metrics.
 func (e *storeExporter) ConsumeMetrics(ctx context.Context, md pmetric.Metrics) error {
-	if md.DataPointCount() == 0 {
-		return nil
+	request := ingest.RequestOf(ctx)
+	if request == nil {
+		if md.DataPointCount() == 0 {
+			return nil
+		}
+		var err error
+		if request, err = pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto(); err != nil {
+			return consumererror.NewPermanent(err)
+		}
 	}
 	return e.append(ctx, ingest.Metrics, func(tenant string) (result, error) {
-		r, err := e.opts.Metrics.AppendMetrics(ctx, tenant, md)
+		r, err := e.opts.Metrics.Append(ctx, tenant, request)
 		return result(r), err
 	})
 }

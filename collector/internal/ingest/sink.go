@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
@@ -43,8 +44,7 @@ func (c *Consumers) Has(signal Signal) bool {
 }
 
 // Direct says for which signals a request may pass its pipeline as bytes, since
-// nothing in between looks at the records. Metrics never do: their store takes
-// decoded metrics.
+// nothing in between looks at the records.
 type Direct [numSignals]bool
 
 // Sink is an Exporter over the pipelines of one receiver.
@@ -99,7 +99,7 @@ func (s *Sink) Export(ctx context.Context, signal Signal, enc Encoding, body []b
 	case Traces:
 		err = s.traces(ctx, outcome, enc, body)
 	default:
-		err = s.metrics(ctx, enc, body)
+		err = s.metrics(ctx, outcome, enc, body)
 	}
 	if err != nil {
 		return nil, AsFault(err)
@@ -160,7 +160,17 @@ func (s *Sink) traces(ctx context.Context, outcome *Outcome, enc Encoding, body 
 	return err
 }
 
-func (s *Sink) metrics(ctx context.Context, enc Encoding, body []byte) error {
+func (s *Sink) metrics(ctx context.Context, outcome *Outcome, enc Encoding, body []byte) error {
+	if s.direct[Metrics] && enc == Protobuf {
+		if len(body) == 0 {
+			return nil
+		}
+		ctx = s.report.StartMetricsOp(withRequest(ctx, body))
+		err := s.next.Metrics.ConsumeMetrics(ctx, pmetric.NewMetrics())
+		accepted, rejected, _ := outcome.Get()
+		s.report.EndMetricsOp(ctx, formatWire, accepted+rejected, err)
+		return err
+	}
 	req := pmetricotlp.NewExportRequest()
 	if err := unmarshal(req, enc, body); err != nil {
 		return err
