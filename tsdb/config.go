@@ -161,6 +161,11 @@ type QueryConfig struct {
 	// ResultCache is how much memory the results of range queries may take, so
 	// that a refreshed dashboard computes only what is new. Zero keeps none.
 	ResultCache config.ByteSize `yaml:"result_cache"`
+
+	// TailCache is how much memory the newest samples of series that are asked
+	// for again and again may take, so that the steps that are new are computed
+	// without reading them. Zero keeps none.
+	TailCache config.ByteSize `yaml:"tail_cache"`
 }
 
 // OTLPConfig says how OTLP metrics become series.
@@ -235,6 +240,7 @@ func DefaultConfig() Config {
 			MaxConcurrency: 20,
 			LookbackDelta:  model.Duration(5 * time.Minute),
 			ResultCache:    64 << 20,
+			TailCache:      64 << 20,
 		},
 		OTLP: OTLPConfig{
 			TranslationStrategy:       UnderscoreEscapingWithSuffixes,
@@ -293,6 +299,7 @@ func (c Config) Validate() error {
 	positive("query.max_concurrency", int64(c.Query.MaxConcurrency))
 	positive("query.lookback_delta", int64(c.Query.LookbackDelta))
 	notNegative("query.result_cache", int64(c.Query.ResultCache))
+	notNegative("query.tail_cache", int64(c.Query.TailCache))
 	switch c.OTLP.TranslationStrategy {
 	case UnderscoreEscapingWithSuffixes, UnderscoreEscapingWithoutSuffixes, NoUTF8EscapingWithSuffixes, NoTranslation:
 	default:

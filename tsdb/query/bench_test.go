@@ -19,8 +19,9 @@ const (
 )
 
 // fleet appends 100,000 series of 60 scrapes at 15 s: 40 % counters, 40 %
-// buckets of histograms, 20 % gauges, with the labels of a cluster.
-func fleet(b *testing.B, s storage.Storage) {
+// buckets of histograms, 20 % gauges, with the labels of a cluster. What it
+// returns appends one more scrape and returns its time, milliseconds.
+func fleet(b *testing.B, s storage.Storage) func() int64 {
 	b.Helper()
 	rng := rand.New(rand.NewPCG(1, 1))
 	var series []labels.Labels
@@ -47,15 +48,35 @@ func fleet(b *testing.B, s storage.Storage) {
 	}
 	refs := make([]storage.SeriesRef, len(series))
 	vals := make([]float64, len(series))
-	for scrape := range int64(benchScrapes) {
+	at := int64(-15_000)
+	scrape := func() int64 {
+		at += 15_000
 		app := s.AppenderV2(context.Background())
 		for i, ls := range series {
 			vals[i] += float64(rng.IntN(20))
-			ref, err := app.Append(refs[i], ls, 0, scrape*15_000, vals[i], nil, nil, storage.AOptions{})
+			ref, err := app.Append(refs[i], ls, 0, at, vals[i], nil, nil, storage.AOptions{})
 			require.NoError(b, err)
 			refs[i] = ref
 		}
 		require.NoError(b, app.Commit())
+		return at
+	}
+	for range benchScrapes {
+		scrape()
+	}
+	return scrape
+}
+
+type fleetQuery struct{ name, expr string }
+
+func fleetQueries() []fleetQuery {
+	return []fleetQuery{
+		{"rate", `sum by (service) (rate(http_requests_total[5m]))`},
+		{"histogram", `histogram_quantile(0.99, sum by (service, le) (rate(http_request_duration_seconds_bucket[5m])))`},
+		{"count", `count by (service) ({__name__=~".+"})`},
+		{"regex", `sum by (service) (rate(http_requests_total{pod=~"pod-1.*"}[5m]))`},
+		{"topk", `topk(5, rate(http_requests_total{service="service-01"}[5m]))`},
+		{"selector", `memory_bytes{service=~"service-0.*"}`},
 	}
 }
 
@@ -67,14 +88,8 @@ func BenchmarkFleet(b *testing.B) {
 	cfg := scriptConfig()
 	cfg.MaxSamples = 50_000_000
 	p := pairOf(engineOpts(Options{Config: cfg}))
-	for _, q := range []struct{ name, expr string }{
-		{"rate", `sum by (service) (rate(http_requests_total[5m]))`},
-		{"histogram", `histogram_quantile(0.99, sum by (service, le) (rate(http_request_duration_seconds_bucket[5m])))`},
-		{"count", `count by (service) ({__name__=~".+"})`},
-		{"regex", `sum by (service) (rate(http_requests_total{pod=~"pod-1.*"}[5m]))`},
-		{"topk", `topk(5, rate(http_requests_total{service="service-01"}[5m]))`},
-		{"selector", `memory_bytes{service=~"service-0.*"}`},
-	} {
+	for _, q := range fleetQueries() {
+
 		for name, e := range map[string]promql.QueryEngine{"columns": p.fast, "prometheus": p.plain} {
 			b.Run(q.name+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
@@ -89,53 +104,47 @@ func BenchmarkFleet(b *testing.B) {
 	}
 }
 
-// BenchmarkRefresh asks for three hours by 15 s: cold, for steps that nobody has
-// asked for, and refreshed, a scrape later each time.
+// BenchmarkRefresh asks for an hour by 15 s over the fleet: cold, for steps that
+// nobody has asked for, and refreshed, a scrape later each time, with the newest
+// samples in memory and without.
 func BenchmarkRefresh(b *testing.B) {
-	const series, scrapes = 5000, 720
 	s := newScriptStore(b)
 	b.Cleanup(func() { require.NoError(b, s.Close()) })
-	at := int64(1_700_000_010_000)
-	refs, v := make([]storage.SeriesRef, series), 0.0
-	scrape := func() {
-		at += 15_000
-		app := s.AppenderV2(context.Background())
-		for i := range refs {
-			v++
-			ls := labels.EmptyLabels()
-			if refs[i] == 0 {
-				ls = labels.FromStrings("__name__", "requests_total", "service", fmt.Sprint(i%20), "instance", fmt.Sprint(i))
+	scrape := fleet(b, s)
+	for _, expr := range fleetQueries() {
+		for _, tails := range []bool{false, true} {
+			cfg := scriptConfig()
+			cfg.MaxSamples, cfg.ResultCache = 50_000_000, 64<<20
+			if !tails {
+				cfg.TailCache = 0
 			}
-			ref, err := app.Append(refs[i], ls, 0, at, v, nil, nil, storage.AOptions{})
-			require.NoError(b, err)
-			refs[i] = ref
+			e := NewEngine(Options{Config: cfg})
+			now := int64(0)
+			ask := func(shift int64) {
+				end := time.UnixMilli(now/15_000*15_000 + shift)
+				q, err := e.NewRangeQuery(context.Background(), s, nil, expr.expr, end.Add(-15*time.Minute), end, 15*time.Second)
+				require.NoError(b, err)
+				require.NoError(b, q.Exec(context.Background()).Err)
+			}
+			now = scrape()
+			if !tails {
+				b.Run(expr.name+"/cold", func(b *testing.B) {
+					for i := int64(1); b.Loop(); i++ {
+						ask(i % 15_000)
+					}
+				})
+			}
+			b.Run(fmt.Sprintf("%s/refreshed/tails=%t", expr.name, tails), func(b *testing.B) {
+				ask(0)
+				now = scrape()
+				ask(0)
+				for b.Loop() {
+					b.StopTimer()
+					now = scrape()
+					b.StartTimer()
+					ask(0)
+				}
+			})
 		}
-		require.NoError(b, app.Commit())
 	}
-	for range scrapes {
-		scrape()
-	}
-	cfg := scriptConfig()
-	cfg.MaxSamples, cfg.ResultCache = 50_000_000, 64<<20
-	e := NewEngine(Options{Config: cfg})
-	ask := func(shift int64) {
-		end := time.UnixMilli(at/15_000*15_000 + shift)
-		q, err := e.NewRangeQuery(context.Background(), s, nil, "sum by (service) (rate(requests_total[5m]))", end.Add(-3*time.Hour), end, 15*time.Second)
-		require.NoError(b, err)
-		require.NoError(b, q.Exec(context.Background()).Err)
-	}
-	b.Run("cold", func(b *testing.B) {
-		for i := int64(1); b.Loop(); i++ {
-			ask(i % 15_000)
-		}
-	})
-	b.Run("refreshed", func(b *testing.B) {
-		ask(0)
-		for b.Loop() {
-			b.StopTimer()
-			scrape()
-			b.StartTimer()
-			ask(0)
-		}
-	})
 }

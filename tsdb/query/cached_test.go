@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,7 @@ func newCachedWorld(t *testing.T, seed uint64) *cachedWorld {
 	w.s = newScriptStore(t).(scriptStore)
 	t.Cleanup(func() { require.NoError(t, w.s.Close()) })
 	w.cached = NewEngine(Options{Config: cfg, Registerer: prometheus.NewRegistry()})
-	cfg.ResultCache = 0
+	cfg.ResultCache, cfg.TailCache = 0, 0
 	w.plain = NewEngine(Options{Config: cfg})
 	return w
 }
@@ -58,8 +59,16 @@ func (w *cachedWorld) scrape() {
 		}
 		name := []string{"x_total", "y_total", "gauge"}[i%3]
 		ls := labels.FromStrings("__name__", name, "i", fmt.Sprint(i), "job", fmt.Sprint(i%2))
-		// A late duplicate with another value is refused, which is as good.
-		_, _ = app.Append(0, ls, 0, at, float64(w.IntN(1000)), nil, nil, storage.AOptions{})
+		if w.IntN(200) == 0 { // a series that comes and goes
+			ls = labels.FromStrings("__name__", name, "i", fmt.Sprint(w.IntN(100)), "job", "2")
+		}
+		if w.IntN(100) == 0 {
+			_, _ = app.Append(0, ls, 0, at, math.Float64frombits(value.StaleNaN), nil, nil, storage.AOptions{})
+			continue
+		}
+		// The value is the time's: whether a late duplicate is refused depends on
+		// what is still in the head.
+		_, _ = app.Append(0, ls, 0, at, float64(at*7919%1009+int64(i)), nil, nil, storage.AOptions{})
 	}
 	require.NoError(w, app.Commit())
 }
@@ -87,6 +96,12 @@ func (w *cachedWorld) ask() {
 		"absent(x_total > 990)",
 		"gauge > 500",
 		"sum(rate(gauge[1m])) + time()",
+		"count by (job) (gauge)",
+		"rate(y_total[3m])",
+		"topk(2, increase(x_total[4m]) * 2)",
+		"max without (i) (max_over_time(gauge[5m])) > 10",
+		"sum by (job) (gauge offset 2m)",
+		"avg(quantile_over_time(0.5, gauge[6m]))",
 	}
 	expr := exprs[w.IntN(len(exprs))]
 	step := []int64{15_000, 60_000}[w.IntN(2)]
@@ -101,7 +116,13 @@ func (w *cachedWorld) ask() {
 		end += w.Int64N(step)
 	}
 	ctx := w.tenant()
+	instant := w.IntN(4) == 0
 	run := func(e *Engine) *promql.Result {
+		if instant {
+			q, err := e.NewInstantQuery(ctx, w.s, nil, expr, time.UnixMilli(w.now))
+			require.NoError(w, err)
+			return q.Exec(ctx)
+		}
 		q, err := e.NewRangeQuery(ctx, w.s, nil, expr, time.UnixMilli(start), time.UnixMilli(end), time.Duration(step)*time.Millisecond)
 		require.NoError(w, err)
 		return q.Exec(ctx)
@@ -113,12 +134,20 @@ func (w *cachedWorld) ask() {
 
 // TestCacheChangesNothing appends, also late, deletes and asks, in any order.
 func TestCacheChangesNothing(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(4) {
 		w := newCachedWorld(t, seed)
 		for range 1200 {
 			switch w.IntN(60) {
 			case 0:
-				w.remove()
+				if seed%2 == 0 {
+					w.remove()
+				}
+			case 11:
+				// A late sample where others were deleted is hidden until the
+				// head is a block.
+				if seed%2 == 1 && w.IntN(10) == 0 {
+					require.NoError(w, w.s.CompactHead(w.tenant()))
+				}
 			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 				w.scrape()
 			default:
@@ -127,7 +156,9 @@ func TestCacheChangesNothing(t *testing.T) {
 		}
 		fromCache, computed := w.steps()
 		require.Positive(t, fromCache)
-		t.Logf("seed %d: %.0f steps from the cache, %.0f computed", seed, fromCache, computed)
+		fromTail, read := w.evaluations()
+		require.Positive(t, fromTail)
+		t.Logf("seed %d: %.0f steps from the cache, %.0f computed; %.0f evaluations of tails, %.0f of what was read for them", seed, fromCache, computed, fromTail, read)
 	}
 }
 
@@ -135,6 +166,13 @@ func TestCacheChangesNothing(t *testing.T) {
 func (w *cachedWorld) steps() (fromCache, computed float64) {
 	c := w.cached.cache.Steps()
 	return testutil.ToFloat64(c.WithLabelValues("cache")), testutil.ToFloat64(c.WithLabelValues("computed"))
+}
+
+// evaluations returns how many were made from samples in memory, and how many put
+// them there.
+func (w *cachedWorld) evaluations() (fromTail, read float64) {
+	c := w.cached.limits.Tails.Evaluations()
+	return testutil.ToFloat64(c.WithLabelValues("tail")), testutil.ToFloat64(c.WithLabelValues("read"))
 }
 
 func TestRefreshComputesTheNewestOnly(t *testing.T) {
@@ -177,4 +215,84 @@ func TestRefreshComputesTheNewestOnly(t *testing.T) {
 	}
 	after, _ := w.steps()
 	require.InDelta(t, before, after, 0, "steps that depend on the request are not kept")
+}
+
+func TestRefreshReadsNoSeries(t *testing.T) {
+	w := newCachedWorld(t, 9)
+	ctx := tenant.WithID(context.Background(), "a")
+	scrape := func(pods int) {
+		w.now += 15_000
+		app := w.s.AppenderV2(ctx)
+		for pod := range pods {
+			_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "pod", fmt.Sprint(pod)), 0, w.now, float64(w.now%977), nil, nil, storage.AOptions{})
+			require.NoError(t, err)
+		}
+		require.NoError(t, app.Commit())
+	}
+	ask := func(e *Engine) (*promql.Result, int64) {
+		end := w.now / 15_000 * 15_000
+		q, err := e.NewRangeQuery(ctx, w.s, nil, "sum by (pod) (rate(x_total[5m]))", time.UnixMilli(end-600_000), time.UnixMilli(end), 15*time.Second)
+		require.NoError(t, err)
+		res := q.Exec(ctx)
+		require.NoError(t, res.Err)
+		return res, q.Stats().Samples.SamplesRead
+	}
+	for range 60 {
+		scrape(5)
+	}
+	for range 2 {
+		ask(w.cached)
+		scrape(5)
+	}
+	for pods := range 8 { // some pause, one is new
+		scrape(pods)
+		got, read := ask(w.cached)
+		want, _ := ask(w.plain)
+		require.Empty(t, valueDifference(want.Value, got.Value))
+		require.Zero(t, read)
+	}
+	require.NoError(t, w.s.Delete(ctx, 0, w.now-60_000, labels.MustNewMatcher(labels.MatchEqual, "pod", "1")))
+	scrape(5)
+	got, read := ask(w.cached)
+	want, _ := ask(w.plain)
+	require.Empty(t, valueDifference(want.Value, got.Value))
+	require.Positive(t, read, "after a deletion")
+}
+
+func TestTailsAreBounded(t *testing.T) {
+	w := newCachedWorld(t, 9)
+	cfg := scriptConfig()
+	cfg.ResultCache, cfg.TailCache = 0, config.ByteSize(20_000)
+	reg := prometheus.NewRegistry()
+	e := NewEngine(Options{Name: "api", Config: cfg, Registerer: reg})
+	ctx := tenant.WithID(context.Background(), "a")
+	app := w.s.AppenderV2(ctx)
+	for i := range 1000 {
+		_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "i", fmt.Sprint(i), "few", fmt.Sprint(i%100)), 0, w.now, 1, nil, nil, storage.AOptions{})
+		require.NoError(t, err)
+	}
+	require.NoError(t, app.Commit())
+	bytes := func() float64 {
+		families, err := reg.Gather()
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.GetName() == "belfry_metrics_tail_cache_bytes" {
+				return f.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		require.Fail(t, "no such metric")
+		return 0
+	}
+	for i := range 400 {
+		expr := fmt.Sprintf(`sum(x_total{few="%d"})`, i/4)
+		if i%7 == 0 {
+			expr = "sum(x_total)" // never fits
+		}
+		q, err := e.NewInstantQuery(ctx, w.s, nil, expr, time.UnixMilli(w.now))
+		require.NoError(t, err)
+		require.NoError(t, q.Exec(ctx).Err)
+		require.LessOrEqual(t, bytes(), 20_000.0)
+	}
+	require.Positive(t, bytes())
+	require.Positive(t, testutil.ToFloat64(e.limits.Tails.Evaluations().WithLabelValues("tail")))
 }

@@ -80,6 +80,9 @@ func NewEngine(o Options) *Engine {
 	if o.Config.ResultCache > 0 {
 		e.cache = cache.New(int(o.Config.ResultCache), opts.Reg)
 	}
+	if o.Config.TailCache > 0 {
+		e.limits.Tails = fragment.NewTails(int(o.Config.TailCache), opts.Reg)
+	}
 	return e
 }
 

@@ -77,7 +77,7 @@ func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matc
 		if mint > maxt {
 			return nil
 		}
-		defer d.changes.add(mint, maxt)
+		defer d.changes.add(mint, maxt, nil)
 		defer d.wake()
 		return d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) })
 	})

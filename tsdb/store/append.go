@@ -36,6 +36,7 @@ func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 {
 		newest:      s.now().Add(time.Duration(s.config().Limits.MaxAhead)).UnixMilli(),
 		mint:        math.MaxInt64,
 		maxt:        math.MinInt64,
+		batch:       db.changes.recording(),
 	}
 }
 
@@ -70,6 +71,8 @@ type appender struct {
 	appended   int
 	rejected   metrics.Tally
 	lastFamily string // whose metadata was recorded last
+
+	batch *metrics.AppendedBatch // what was appended, nil if nobody follows
 }
 
 // SeriesCache implements seriescache.Owner.
@@ -82,6 +85,9 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		a.mint, a.maxt = min(a.mint, t), max(a.maxt, t)
 		if st > 0 && a.zeroSamples {
 			a.mint = min(a.mint, st)
+		}
+		if a.batch != nil {
+			a.record(ref, t, v, h != nil || fh != nil)
 		}
 		if o.MetricFamilyName != "" && o.MetricFamilyName != a.lastFamily && !o.Metadata.IsEmpty() {
 			a.lastFamily = a.db.metadata.record(o.MetricFamilyName, o.Metadata)
@@ -99,6 +105,14 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		return 0, err
 	}
 	return 0, classify("append sample", err)
+}
+
+func (a *appender) record(ref storage.SeriesRef, t int64, v float64, histogram bool) {
+	if histogram {
+		a.batch.Histograms = append(a.batch.Histograms, ref)
+		return
+	}
+	a.batch.Floats = append(a.batch.Floats, metrics.Appended{Ref: ref, T: t, V: v})
 }
 
 func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (storage.SeriesRef, error) {
@@ -127,9 +141,13 @@ func (a *appender) append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 // Commit makes the samples visible and durable.
 func (a *appender) Commit() error {
 	defer a.done()
+	a.db.changes.begin(a.batch)
 	err := a.head.Commit()
+	if err != nil {
+		a.batch = nil
+	}
 	if a.mint <= a.maxt {
-		a.db.changes.add(a.mint, a.maxt)
+		a.db.changes.add(a.mint, a.maxt, a.batch)
 	}
 	if err != nil {
 		// Whatever kept the log from being written, the samples were good and

@@ -27,6 +27,7 @@ type changes struct {
 	count   uint64
 	minutes changeRing
 	hours   changeRing
+	feed    feed
 }
 
 func newChanges(epochs *atomic.Uint64) *changes {
@@ -37,14 +38,15 @@ func newChanges(epochs *atomic.Uint64) *changes {
 	}
 }
 
-// add remembers that samples from mint to maxt have become visible or have
-// gone.
-func (c *changes) add(mint, maxt int64) {
+// add remembers that samples from mint to maxt have become visible, all of them
+// in the batch, or have gone or come in another way, without one.
+func (c *changes) add(mint, maxt int64, batch *metrics.AppendedBatch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
 	c.minutes.add(mint, maxt, c.count)
 	c.hours.add(mint, maxt, c.count)
+	c.feed.add(batch, c.count)
 }
 
 // first returns the earliest time from mint to maxt that may have changed after

@@ -31,7 +31,7 @@ func TestChangesMissNothing(t *testing.T) {
 		case 1:
 			now += rng.Int64N(3 * changeMinutes * minute)
 		}
-		c.add(ch.mint, ch.maxt)
+		c.add(ch.mint, ch.maxt, nil)
 		all = append(all, ch)
 
 		since := rng.IntN(len(all) + 1)

@@ -113,7 +113,7 @@ func (d *database) expireCold(ctx context.Context) error {
 			return fmt.Errorf("apply retention to cold block %s: %w", b.ID(), err)
 		}
 		if did {
-			d.changes.add(b.Meta().MinTime, b.Meta().MaxTime)
+			d.changes.add(b.Meta().MinTime, b.Meta().MaxTime, nil)
 		}
 	}
 	return nil

@@ -49,20 +49,27 @@ func newGroups(f *Fragment) *groups {
 	return g
 }
 
-// of returns the group of a series. created says that it is new.
-func (g *groups) of(ls labels.Labels) (gr *group, created bool) {
+// key is what the group of a series is found by.
+func (g *groups) key(ls labels.Labels) (key uint64) {
 	if g.dropName && !g.agg.without {
 		ls = ls.DropReserved(schema.IsMetadataLabel)
 	}
-	var key uint64
 	switch {
 	case g.agg.without:
 		key, g.buf = ls.HashWithoutLabels(g.buf, g.excluded...)
 	case len(g.agg.grouping) > 0:
 		key, g.buf = ls.HashForLabels(g.buf, g.agg.grouping...)
 	}
+	return key
+}
+
+// at returns the group of a key, made for a series that has it if it is new.
+func (g *groups) at(key uint64, ls labels.Labels) (gr *group, created bool) {
 	if gr = g.byKey[key]; gr != nil {
 		return gr, false
+	}
+	if g.dropName && !g.agg.without {
+		ls = ls.DropReserved(schema.IsMetadataLabel)
 	}
 	gr = &group{labels: g.labels(ls), n: make([]uint32, g.steps)}
 	switch g.agg.op {

@@ -16,6 +16,9 @@
 // histograms, two series that become one) fails with ErrFallback, and the whole
 // query has to be given to Prometheus' engine.
 //
+// A fragment that is evaluated again and again near the present reads nothing:
+// Tails keeps its series' newest samples and follows what is appended to them.
+//
 // A fragment holds the samples of one series per worker and its own result, and
 // counts both against the limit of samples that a query may have in memory.
 package fragment

@@ -53,6 +53,8 @@ type Limits struct {
 	MaxSamples int // in memory at a time
 	Workers    int // goroutines; zero is one a CPU
 	Batch      int // series that a worker takes at a time; zero is 128
+
+	Tails *Tails // nil keeps no samples
 }
 
 // Evaluate computes a fragment over the series of a store. ErrFallback says
@@ -64,7 +66,19 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	if l.Batch <= 0 {
 		l.Batch = defaultBatch
 	}
+	if res, ok, err := l.Tails.evaluate(ctx, f, q, l); ok || err != nil {
+		return res, err
+	}
+	return f.evaluate(ctx, q, l, nil)
+}
+
+// evaluate computes a fragment from the store, and captures its newest samples
+// if that is asked for.
+func (f *Fragment) evaluate(ctx context.Context, q storage.ChunkQueryable, l Limits, c *capture) (*Result, error) {
 	hints := f.hints()
+	if c != nil {
+		hints.Start, hints.End = hints.Start-tailSlack, max(hints.End, c.newest)
+	}
 	querier, err := q.ChunkQuerier(hints.Start, hints.End)
 	if err != nil {
 		return nil, err
@@ -72,7 +86,8 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	defer querier.Close() //nolint:errcheck // reading is done
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, cancel: cancel, unique: !f.dropName || f.namePinned(), seen: map[uint64]struct{}{}}
+	e := &evaluation{f: f, limits: l, capture: c, cancel: cancel, unique: !f.dropName || f.namePinned(), seen: map[uint64]struct{}{}}
+	e.mint, e.maxt = hints.Start, hints.End
 	set := querier.Select(ctx, false, hints, f.matchers...)
 	e.run(ctx, set)
 	if err := context.Cause(ctx); err != nil {
@@ -86,16 +101,23 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 		return nil, err
 	}
 	res.Warnings.Merge(set.Warnings())
+	if c != nil {
+		for _, w := range e.workers {
+			c.workers = append(c.workers, w.captured)
+		}
+	}
 	return res, nil
 }
 
 // evaluation is one run of a fragment.
 type evaluation struct {
-	f      *Fragment
-	limits Limits
-	cancel context.CancelCauseFunc
-	held   atomic.Int64 // samples in memory
-	peak   atomic.Int64
+	f          *Fragment
+	limits     Limits
+	capture    *capture // nil keeps nothing
+	cancel     context.CancelCauseFunc
+	mint, maxt int64        // of the samples that are read
+	held       atomic.Int64 // samples in memory
+	peak       atomic.Int64
 
 	// unique says that no two series can end with the same labels; if not,
 	// their hashes are in seen.
@@ -190,21 +212,21 @@ type worker struct {
 	e      *evaluation
 	reader *column.Reader
 
-	mint, maxt int64 // of the samples that are looked at
-
 	ranges *rangeEvaluator // nil for an instant selector
 	groups *groups         // nil without an aggregation
 	vals   []float64
 	out    []Series
 	annos  annotations.Annotations
 
-	samples, read int64
-	held          int // samples of the reader's buffer
+	samples, decoded int64
+	held             int // samples of the reader's buffer
+
+	captured captured
+	points   []promql.FPoint // of a series of a tail
 }
 
 func (e *evaluation) newWorker() *worker {
-	hints := e.f.hints()
-	w := &worker{e: e, reader: column.NewReader(), mint: hints.Start, maxt: hints.End}
+	w := &worker{e: e, reader: column.NewReader()}
 	if e.f.call != nil {
 		w.ranges = newRangeEvaluator(e.f)
 	}
@@ -217,41 +239,67 @@ func (e *evaluation) newWorker() *worker {
 
 // take evaluates a batch. It cancels the evaluation when that fails.
 func (w *worker) take(ctx context.Context, b batch) {
+	w.guard(func() error {
+		for i, s := range b.series {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // the evaluation knows
+			}
+			if err := w.read(s, b.first+i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// guard cancels the evaluation when f fails.
+func (w *worker) guard(f func() error) {
 	defer func() {
 		if r := recover(); r != nil { // of Prometheus' functions, which panic where its engine recovers
 			w.e.cancel(fmt.Errorf("%w: %v", ErrFallback, r))
 		}
 	}()
-	for i, s := range b.series {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := w.one(s, b.first+i); err != nil {
-			if errors.Is(err, column.ErrHistogram) || errors.Is(err, column.ErrOverlap) {
-				err = fmt.Errorf("%w: %w", ErrFallback, err)
-			}
-			w.e.cancel(err)
-			return
-		}
+	err := f()
+	if errors.Is(err, column.ErrHistogram) || errors.Is(err, column.ErrOverlap) {
+		err = fmt.Errorf("%w: %w", ErrFallback, err)
+	}
+	if err != nil {
+		w.e.cancel(err)
 	}
 }
 
-func (w *worker) one(s storage.ChunkSeries, order int) error {
-	points, err := w.reader.Read(s, w.mint, w.maxt)
+// read evaluates a series of the store.
+func (w *worker) read(s storage.ChunkSeries, order int) error {
+	points, err := w.reader.Read(s, w.e.mint, w.e.maxt)
 	if err != nil {
 		return err
 	}
-	w.read += int64(len(points))
+	w.decoded += int64(len(points))
 	if more := cap(points) - w.held; more > 0 {
 		if err := w.e.hold(more); err != nil {
 			return err
 		}
 		w.held += more
 	}
-	f, ls := w.e.f, s.Labels()
-	w.reset(f.grid.Steps())
-	if f.call != nil {
+	if w.ranges != nil {
 		points = withoutStale(points)
+	}
+	ls, group := s.Labels(), uint64(0)
+	if w.groups != nil {
+		group = w.groups.key(ls)
+	}
+	if c := w.e.capture; c != nil {
+		c.keep(w, points, ls, group, order)
+	}
+	return w.evaluate(points, ls, group, order)
+}
+
+// evaluate evaluates a series of a group. There are no stale markers among the
+// points of a range.
+func (w *worker) evaluate(points []promql.FPoint, ls labels.Labels, group uint64, order int) error {
+	f := w.e.f
+	w.reset(f.grid.Steps())
+	if w.ranges != nil {
 		w.ranges.eval(points, ls, w.vals)
 		w.remark(ls)
 	} else {
@@ -265,7 +313,7 @@ func (w *worker) one(s storage.ChunkSeries, order int) error {
 	for _, op := range f.values {
 		op(w.vals)
 	}
-	return w.keep(ls, order)
+	return w.keep(ls, group, order)
 }
 
 func (w *worker) reset(steps int) {
@@ -311,14 +359,14 @@ func (w *worker) instant(points []promql.FPoint) {
 }
 
 // keep adds the values to the series' group or to the result.
-func (w *worker) keep(ls labels.Labels, order int) error {
+func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 	n := present(w.vals)
 	if n == 0 {
 		return nil
 	}
 	w.samples += int64(n)
 	if w.groups != nil {
-		g, created := w.groups.of(ls)
+		g, created := w.groups.at(group, ls)
 		if created {
 			g.order = order
 			if err := w.e.hold(len(w.vals)); err != nil {
@@ -368,7 +416,7 @@ func (e *evaluation) result() (*Result, error) {
 	res := &Result{Grid: e.f.grid, Peak: e.peak.Load()}
 	for _, w := range e.workers {
 		res.Samples += w.samples
-		res.Read += w.read
+		res.Read += w.decoded
 		res.Warnings.Merge(w.annos)
 		if w.ranges != nil {
 			res.Warnings.Merge(w.ranges.annos)

@@ -43,7 +43,8 @@ type Fragment struct {
 	dropName bool // a function or operation drops the metric's name
 	agg      *aggregation
 
-	pos posrange.PositionRange
+	pos  posrange.PositionRange
+	text string // of the expression
 }
 
 // aggregation is one over the series of a group.

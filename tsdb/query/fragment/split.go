@@ -126,7 +126,7 @@ func (s *splitter) subqueryGrid(e *parser.SubqueryExpr, outer Grid) (Grid, bool)
 // fragment returns the fragment that expr is, or nil.
 func (s *splitter) fragment(expr parser.Expr, g Grid, root bool) *Fragment {
 	expr = unwrap(expr)
-	f := &Fragment{grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange()}
+	f := &Fragment{grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange(), text: expr.String()}
 	if a, ok := expr.(*parser.AggregateExpr); ok {
 		if !s.aggregation(f, a) || !s.chain(f, a.Expr) {
 			return nil
