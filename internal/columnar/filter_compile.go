@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"belfry/internal/columnar/automaton"
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/fault"
@@ -59,12 +60,15 @@ type leaf struct {
 	// Range of numbers that can match, for pruning; only if bounded.
 	bounded bool
 	lo, hi  float64
-	needle  []byte                   // what every match contains as it stands; nil if nothing is known
-	exact   bool                     // containing the text that is required is all there is to it
-	words   []uint64                 // hashes of words that every match has
-	require [][]literal              // every match contains one literal of each list
-	ids     [][]byte                 // for Equal and In: the IDs, if they are few
-	probes  [column.JSON + 1][]probe // for Equal and In: the values' hashes, if they are few
+	needle  []byte      // what every match contains as it stands; nil if nothing is known
+	exact   bool        // containing the text that is required is all there is to it
+	words   []uint64    // hashes of words that every match has
+	require [][]literal // every match contains one literal of each list
+
+	automaton *automaton.Automaton // of a Regexp; nil if it has none
+
+	ids    [][]byte                 // for Equal and In: the IDs, if they are few
+	probes [column.JSON + 1][]probe // for Equal and In: the values' hashes, if they are few
 }
 
 // probe is what a filter can tell of one value.
@@ -206,6 +210,7 @@ func compileLeaf(f Filter) (*leaf, int, error) {
 			return nil, 0, fault.Invalidf("regexp filter without a regexp")
 		}
 		l.require = requiredLiterals(f.Re.String())
+		l.automaton = automaton.New(f.Re.String())
 		l.text(l.regexpMatcher(f.Re))
 	case Exists:
 		l.ref, l.exists, cost = f.Ref, true, 1

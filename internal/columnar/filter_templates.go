@@ -11,7 +11,7 @@ import (
 func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, error) {
 	c := &e.view.cols[slot]
 	equal := l.onlyBytes[c.key.Kind]
-	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 && equal == nil {
+	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 && equal == nil && l.automaton == nil {
 		return in, nil
 	}
 	tpl, err := e.view.templates(slot)
@@ -19,7 +19,9 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 		return in, err
 	}
 	var of func(value int) column.Match
-	if equal != nil {
+	var failed error
+	switch {
+	case equal != nil:
 		values, err := tpl.Equal(equal)
 		if err != nil {
 			return in, err
@@ -28,12 +30,21 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 			return e.view.io.Arena.ZeroWords(len(in)), nil
 		}
 		of = func(value int) column.Match { return values[value] }
-	} else {
-		verdicts := e.view.io.Arena.Bytes(tpl.Len())
-		for id := range verdicts {
-			verdicts[id] = byte(l.onTemplate(tpl, id))
+	case l.automaton != nil:
+		verdicts, run := l.onTemplates(tpl), tpl.Run(l.automaton)
+		of = func(value int) column.Match {
+			m, err := run.Match(value)
+			if err != nil {
+				failed = err
+			}
+			if m == column.Maybe {
+				m = verdicts[tpl.Of(value)]
+			}
+			return m
 		}
-		of = func(value int) column.Match { return column.Match(verdicts[tpl.Of(value)]) }
+	default:
+		verdicts := l.onTemplates(tpl)
+		of = func(value int) column.Match { return verdicts[tpl.Of(value)] }
 	}
 	a := e.view.io.Arena
 	rest := bitmap(a.ZeroWords(len(in)))
@@ -55,7 +66,16 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 		}
 		value += bits.OnesCount64(have)
 	}
-	return rest, nil
+	return rest, failed
+}
+
+// onTemplates returns what onTemplate says of each template.
+func (l *leaf) onTemplates(tpl *column.Templates) []column.Match {
+	verdicts := make([]column.Match, tpl.Len())
+	for id := range verdicts {
+		verdicts[id] = l.onTemplate(tpl, id)
+	}
+	return verdicts
 }
 
 // onTemplate decides the condition for all values made from a template.

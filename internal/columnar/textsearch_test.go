@@ -101,6 +101,8 @@ func TestTextSearch(t *testing.T) {
 				Regexp{Ref: body, Re: regexp.MustCompile(quoted)},
 				Regexp{Ref: body, Re: regexp.MustCompile("(?i)" + quoted + ".*[0-9]+")},
 				Regexp{Ref: body, Re: regexp.MustCompile(`(user|took|` + quoted + `) ?[0-9]+`)},
+				Regexp{Ref: body, Re: regexp.MustCompile(`^(user|GET|` + quoted + `).*[0-9a-f]7`)},
+				Regexp{Ref: body, Re: regexp.MustCompile(`=[45]00$|10\.0\.[0-9]+\.1|x-0+[1-9]| 4[0-9]\.0|` + quoted + `.`)},
 				And{Contains{Ref: RowRef("user"), Text: "7"}, Contains{Ref: body, Text: n}},
 			} {
 				want := 0
