@@ -41,6 +41,10 @@
 // processor, unless they have fallen far behind; one merge takes about
 // Options.MergeMemory at most.
 //
+// What a flush derives from the rows of a group (Options.Grouping) is of no use where
+// the group's rows are in several parts. The merge that brings them together derives
+// it again; rows of one group in parts of different days stay apart.
+//
 // # Limits worth knowing
 //
 // Words, whole values and substrings of three bytes or more are pruned by filters.

@@ -18,7 +18,7 @@ func groupedOptions(fs vfs.FS) Options {
 	o := toyOptions(fs)
 	size := ColRef(len(o.Columns))
 	o.Columns = append(o.Columns, ColumnDef{Name: "size", Kind: KindInt}, ColumnDef{Name: "ordinal", Kind: KindInt})
-	o.Grouping = &Grouping{ID: colTrace, Ordinal: size + 1, Derive: func(rows *JoinRows) {
+	o.Grouping = &Grouping{ID: colTrace, Ordinal: size + 1, Derived: []ColRef{size}, Derive: func(rows *JoinRows) {
 		sizes := make([]uint64, rows.Groups)
 		for i := range rows.Blocks {
 			for _, g := range rows.Blocks[i].Group {

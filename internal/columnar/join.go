@@ -20,9 +20,11 @@ type Grouping struct {
 	ID      ColRef // an Indexed column; rows that share its value are a group
 	Ordinal ColRef // an Int column, which numbers the groups of a part from 0 by their first rows' times; not to be set by the decoder
 
-	// Derive sets the derived columns of the rows of one part. Several goroutines
-	// may run it at once.
+	// Derive sets the derived columns of whole groups of a part: of all when it is written
+	// first, of those that it completes when it is merged. Several goroutines may run it at once.
 	Derive func(rows *JoinRows)
+	// Derived are the columns that Derive sets.
+	Derived []ColRef
 }
 
 // NoGroup is the group of rows without an ID.
@@ -45,44 +47,59 @@ type JoinBlock struct {
 	Group []uint32 // of each row, or NoGroup; read-only
 
 	o       *Options
+	from    joinSource
+	derived []derivedColumn
+}
+
+// joinSource is where the rows of a JoinBlock are.
+type joinSource interface {
+	times() []uint64
+	column(key ColumnKey) *Vector // nil if no row has it
+	stream(row int) *streamDef
+}
+
+// Column returns a column of the rows, nil if none has it.
+func (b *JoinBlock) Column(c ColRef) *Vector { return b.from.column(b.o.columnKey(c)) }
+
+// Stream returns the stream of a row.
+func (b *JoinBlock) Stream(row int) *Stream { return &b.from.stream(row).Stream }
+
+// memJoin is rows in memory.
+type memJoin struct {
 	block   *memBlock
 	rows    []uint32 // of the block, in the order of parts; nil: all as they are
 	columns []ColumnKey
 	streams []*memStream
-	derived []derivedColumn
 }
 
-// Column returns a column of the rows, nil if none has it.
-func (b *JoinBlock) Column(c ColRef) *Vector {
-	i := slices.Index(b.columns, b.o.columnKey(c))
-	if i < 0 || i >= len(b.block.cols) || b.block.cols[i] == nil || b.block.cols[i].Count() == 0 {
+func (m *memJoin) column(key ColumnKey) *Vector {
+	i := slices.Index(m.columns, key)
+	if i < 0 || i >= len(m.block.cols) || m.block.cols[i] == nil || m.block.cols[i].Count() == 0 {
 		return nil
 	}
-	v := b.block.cols[i].Vector(len(b.block.times), nil)
-	if b.rows != nil {
-		v = v.Gather(b.rows, nil)
+	v := m.block.cols[i].Vector(len(m.block.times), nil)
+	if m.rows != nil {
+		v = v.Gather(m.rows, nil)
 	}
 	return v
 }
 
-// times returns the rows' times.
-func (b *JoinBlock) times() []uint64 {
-	if b.rows == nil {
-		return b.block.times
+func (m *memJoin) times() []uint64 {
+	if m.rows == nil {
+		return m.block.times
 	}
-	times := make([]uint64, len(b.rows))
-	for i, row := range b.rows {
-		times[i] = b.block.times[row]
+	times := make([]uint64, len(m.rows))
+	for i, row := range m.rows {
+		times[i] = m.block.times[row]
 	}
 	return times
 }
 
-// Stream returns the stream of a row.
-func (b *JoinBlock) Stream(row int) *Stream {
-	if b.rows != nil {
-		row = int(b.rows[row])
+func (m *memJoin) stream(row int) *streamDef {
+	if m.rows != nil {
+		row = int(m.rows[row])
 	}
-	return &b.streams[b.block.stream[row]].def.Stream
+	return m.streams[m.block.stream[row]].def
 }
 
 // SetInts sets an Int column of the given rows, ascending (nil: all).
@@ -126,11 +143,19 @@ type derivedColumn struct {
 // join finds the groups of rows, numbers them, and derives their columns. It returns the
 // hashes of the groups.
 func (rows *JoinRows) join(g *Grouping) []uint64 {
-	index := newGroupIndex()
-	first := []uint64{} // least time of each group
+	index, first := rows.find(g)
+	hashes := index.number(first, rows.Blocks)
+	rows.setOrdinals(g, func(group uint32) uint64 { return uint64(group) })
+	g.Derive(rows)
+	return hashes
+}
+
+// find numbers the groups as they are met, and returns the least time of each.
+func (rows *JoinRows) find(g *Grouping) (index *groupIndex, first []uint64) {
+	index = newGroupIndex()
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
-		b.Times = b.times()
+		b.Times = b.from.times()
 		b.Group = make([]uint32, len(b.Times))
 		ids := b.Column(g.ID)
 		for i, t := range b.Times {
@@ -150,20 +175,22 @@ func (rows *JoinRows) join(g *Grouping) []uint64 {
 	}
 	rows.Groups = len(first)
 	rows.apart = make([]bool, rows.Groups)
-	hashes := index.number(first, rows.Blocks)
+	return index, first
+}
+
+// setOrdinals sets the rows' numbers of their groups.
+func (rows *JoinRows) setOrdinals(g *Grouping, of func(group uint32) uint64) {
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
 		with := make([]uint32, 0, len(b.Group))
 		values := make([]uint64, 0, len(b.Group))
 		for row, n := range b.Group {
 			if n != NoGroup {
-				with, values = append(with, uint32(row)), append(values, uint64(n))
+				with, values = append(with, uint32(row)), append(values, of(n))
 			}
 		}
 		b.SetInts(g.Ordinal, with, values)
 	}
-	g.Derive(rows)
-	return hashes
 }
 
 // join derives the columns of the rows of a part, and returns the hashes of its
@@ -174,7 +201,7 @@ func (db *DB) join(sources []mergeSource) (hashes []uint64, apart []uint64) {
 	for _, s := range sources {
 		if mem, ok := s.(*memSource); ok {
 			mems = append(mems, mem)
-			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, block: mem.b, rows: mem.rows, columns: mem.t.columns, streams: mem.t.streams})
+			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, from: &memJoin{block: mem.b, rows: mem.rows, columns: mem.t.columns, streams: mem.t.streams}})
 		}
 	}
 	hashes = rows.join(db.o.Grouping)
@@ -271,7 +298,7 @@ func (h *partHandle) groupColumn() int {
 	return h.r.FindColumn(h.db.o.Columns[h.db.o.Grouping.ID].Name, column.ID)
 }
 
-// mergedGroups says what is known of the groups of the part that others are merged into.
+// mergedGroups says what is known of the groups of the part that others are put into as they are.
 // A group that lies in several of them is in the list of the youngest.
 func (db *DB) mergedGroups(group []*partHandle) *part.Groups {
 	if db.o.Grouping == nil {

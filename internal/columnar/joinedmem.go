@@ -12,7 +12,8 @@ type joinedMem struct {
 	blocks []*memBlock // that it was made of, as they were
 	counts []int       // rows of each
 	rows   *JoinRows
-	hashes []uint64 // of the groups
+	views  []*memBlock // the rows of each block of rows
+	hashes []uint64    // of the groups
 
 	mu   sync.Mutex
 	last *memSplit
@@ -31,7 +32,8 @@ func (db *DB) joinedMem(tenant string, mems []*memView) *joinedMem {
 	for _, view := range mems {
 		for _, b := range view.blocks {
 			m.blocks, m.counts = append(m.blocks, b.original()), append(m.counts, len(b.times))
-			m.rows.Blocks = append(m.rows.Blocks, JoinBlock{o: &db.o, block: b, columns: view.columns, streams: view.streams})
+			m.views = append(m.views, b)
+			m.rows.Blocks = append(m.rows.Blocks, JoinBlock{o: &db.o, from: &memJoin{block: b, columns: view.columns, streams: view.streams}})
 		}
 	}
 	db.joinMu.Lock()
@@ -61,8 +63,7 @@ func (m *joinedMem) part() (p GroupPart, ok bool) {
 		return p, false
 	}
 	p = GroupPart{Min: 1<<63 - 1, Max: -1 << 63, Groups: m.rows.Groups}
-	for i := range m.rows.Blocks {
-		b := m.rows.Blocks[i].block
+	for _, b := range m.views {
 		p.Min, p.Max = min(p.Min, b.min), max(p.Max, b.max)
 		p.Rows += uint64(len(b.times))
 	}

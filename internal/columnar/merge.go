@@ -197,7 +197,11 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		level = encoding.Small
 	}
 	db.shiftOrdinals(read)
-	h, err := db.writePart(ctx, info, sources, partOptions{level, db.o.BlockRows, db.pacerFor(info), db.mergedGroups(group)})
+	groups, err := db.rejoin(ctx, group, read)
+	var h *partHandle
+	if err == nil {
+		h, err = db.writePart(ctx, info, sources, partOptions{level, db.o.BlockRows, db.pacerFor(info), groups})
+	}
 	if err != nil {
 		if isCorrupt(err) {
 			for _, s := range read {

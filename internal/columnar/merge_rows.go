@@ -376,6 +376,9 @@ type partSource struct {
 	base    uint64
 	shifted *Vector // of the block
 
+	patches map[int]*blockPatch // of blocks with rows of groups that are joined again; see rejoin.go
+	patch   *blockPatch         // of the block
+
 	failed error // why the part could not be read
 }
 
@@ -406,10 +409,25 @@ func (s *partSource) next() (*mergeBlock, error) {
 	for i := range s.view.cols {
 		b.columns = append(b.columns, s.view.cols[i].key)
 	}
+	if s.patch = s.patches[s.at-1]; s.patch != nil {
+		b.columns = s.patch.addColumns(b.columns)
+	}
 	return b, nil
 }
 
+// vector returns a column of the block, as it is in the part that is written.
 func (s *partSource) vector(i int) (*Vector, error) {
+	if s.patch != nil {
+		return s.patch.vector(s.block.columns[i], s.view.rows, func() (*Vector, error) { return s.stored(i) })
+	}
+	return s.stored(i)
+}
+
+// stored returns a column of the block, nil if the part has none such.
+func (s *partSource) stored(i int) (*Vector, error) {
+	if i >= len(s.view.cols) {
+		return nil, nil
+	}
 	v, err := s.view.vector(i, nil)
 	if err != nil {
 		s.failed = err

@@ -18,6 +18,7 @@ type metrics struct {
 	retired                      *prometheus.CounterVec
 	erasedRows, erasedParts      *prometheus.CounterVec
 	eraseErrors                  prometheus.Counter
+	rejoined                     prometheus.Counter
 	replaySeconds                prometheus.Gauge
 	replayedRows, replayDropped  prometheus.Gauge
 	queries                      *prometheus.CounterVec
@@ -46,6 +47,7 @@ func newMetrics(signal string) *metrics {
 		erasedRows:     prometheus.NewCounterVec(opts("rows_erased_total", "Rows taken out of parts, by why: a deletion or a retention rule."), []string{"reason"}),
 		erasedParts:    prometheus.NewCounterVec(opts("parts_erased_total", "Parts rewritten or dropped for that."), []string{"reason"}),
 		eraseErrors:    prometheus.NewCounter(opts("erase_errors_total", "Attempts at that which failed and will be repeated.")),
+		rejoined:       prometheus.NewCounter(opts("groups_rejoined_total", "Groups split over parts that merges joined again.")),
 		queries:        prometheus.NewCounterVec(opts("queries_total", "Queries by kind and outcome."), []string{"kind", "outcome"}),
 		scannedBytes:   prometheus.NewCounter(opts("scanned_bytes_total", "Bytes decoded by queries.")),
 		replaySeconds:  prometheus.NewGauge(gauge("wal_replay_seconds", "How long the replay at start-up took.")),
@@ -74,7 +76,7 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 	}
 	collectors := []prometheus.Collector{
 		m.rows, m.payloadBytes, m.rejected, m.appends, m.flushes, m.merges, m.flushSeconds, m.mergeSeconds,
-		m.flushedRows, m.mergedRows, m.walWrites, m.walWriteErrors, m.quarantined, m.retired, m.erasedRows, m.erasedParts, m.eraseErrors,
+		m.flushedRows, m.mergedRows, m.walWrites, m.walWriteErrors, m.quarantined, m.retired, m.erasedRows, m.erasedParts, m.eraseErrors, m.rejoined,
 		m.queries, m.scannedBytes,
 		m.replaySeconds, m.replayedRows, m.replayDropped, m.fsync,
 		prometheus.NewGaugeFunc(gauge("parts", "Live parts."), func() float64 { n, _, _ := db.partTotals(); return float64(n) }),

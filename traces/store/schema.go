@@ -42,6 +42,11 @@ const (
 	colRootService
 )
 
+// derivedColumns are the columns that derive sets.
+func derivedColumns() []columnar.ColRef {
+	return []columnar.ColRef{colLeft, colRight, colParentLeft, colChildCount, colTraceDuration, colRootName, colRootService}
+}
+
 // Names of the fixed columns.
 const (
 	nameTraceID           = ":trace_id"

@@ -50,7 +50,7 @@ func Open(o Options) (*Store, error) {
 		Dir: o.Dir, FS: o.FS, Signal: "traces",
 		Decode:  newDecoder(time.Duration(c.Limits.MaxFuture), c.Limits.MaxAttributes),
 		Columns: fixedColumns(), BlockRows: blockRows, MergeMemory: mergeMemory,
-		Grouping:         &columnar.Grouping{ID: colTraceID, Ordinal: colOrdinal, Derive: derive},
+		Grouping:         &columnar.Grouping{ID: colTraceID, Ordinal: colOrdinal, Derive: derive, Derived: derivedColumns()},
 		FlushBytes:       int(c.Flush.Size),
 		FlushAge:         time.Duration(c.Flush.Age),
 		Durability:       c.durability(),

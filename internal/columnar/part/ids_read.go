@@ -138,29 +138,89 @@ func (r *Reader) FindHash(io *IO, col int, hash uint64, dst []Place) ([]Place, e
 	h := hash >> idHashShift
 	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
 	for ; p < len(t.pages) && t.first[p] <= h; p++ {
-		n := min(t.count-p*idPageEntries, idPageEntries)
-		raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+		var page idPage
+		if err := r.readIDPage(io, t, p, &page); err != nil {
+			return dst, err
+		}
+		err := page.find(r, h, func(place Place) { dst = append(dst, place) })
 		if err != nil {
 			return dst, err
 		}
-		var hashes, blocks, rows [idPageEntries]uint64
-		if raw, err = r.decodeHashes(hashes[:n], raw); err == nil {
-			if raw, err = encoding.DecodeInts(blocks[:n], raw); err == nil {
-				_, err = encoding.DecodeInts(rows[:n], raw)
-			}
-		}
-		if err != nil {
-			return dst, corrupt("ID index page")
-		}
-		i := sort.Search(n, func(i int) bool { return hashes[i] >= h })
-		for ; i < n && hashes[i] == h; i++ {
-			if blocks[i] >= uint64(len(r.Blocks)) || rows[i] >= uint64(r.Blocks[blocks[i]].Rows) {
-				return dst, corrupt("ID index page")
-			}
-			dst = append(dst, Place{int(blocks[i]), int(rows[i])})
-		}
 	}
 	return dst, nil
+}
+
+// FindHashes is FindHash for many hashes, ascending: found is called with the position of each
+// in hashes and the places of its rows.
+func (r *Reader) FindHashes(io *IO, col int, hashes []uint64, found func(hash int, p Place)) error {
+	x := r.ids[col]
+	if x == nil {
+		return nil
+	}
+	t, err := r.readTop(x)
+	if err != nil {
+		return err
+	}
+	var page idPage
+	next := 0 // hashes before are below what the pages from here on have
+	for p := range t.pages {
+		for next < len(hashes) && hashes[next]>>idHashShift < t.first[p] {
+			next++
+		}
+		last := uint64(math.MaxUint64) // a page ends where the next one begins, or in the midst of its first hash
+		if p+1 < len(t.pages) {
+			last = t.first[p+1]
+		}
+		read := false
+		for i := next; i < len(hashes) && hashes[i]>>idHashShift <= last; i++ {
+			if !read {
+				if err := r.readIDPage(io, t, p, &page); err != nil {
+					return err
+				}
+				read = true
+			}
+			if err := page.find(r, hashes[i]>>idHashShift, func(place Place) { found(i, place) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// idPage is a page of an ID index, decoded.
+type idPage struct {
+	n                    int
+	hashes, blocks, rows [idPageEntries]uint64
+}
+
+func (r *Reader) readIDPage(io *IO, t *idTop, p int, page *idPage) error {
+	n := min(t.count-p*idPageEntries, idPageEntries)
+	raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+	if err != nil {
+		return err
+	}
+	page.n = n
+	if raw, err = r.decodeHashes(page.hashes[:n], raw); err == nil {
+		if raw, err = encoding.DecodeInts(page.blocks[:n], raw); err == nil {
+			_, err = encoding.DecodeInts(page.rows[:n], raw)
+		}
+	}
+	if err != nil {
+		return corrupt("ID index page")
+	}
+	return nil
+}
+
+// find calls found with the places of a hash, as far as the index stores it.
+func (p *idPage) find(r *Reader, h uint64, found func(Place)) error {
+	i := sort.Search(p.n, func(i int) bool { return p.hashes[i] >= h })
+	for ; i < p.n && p.hashes[i] == h; i++ {
+		if p.blocks[i] >= uint64(len(r.Blocks)) || p.rows[i] >= uint64(r.Blocks[p.blocks[i]].Rows) {
+			return corrupt("ID index page")
+		}
+		found(Place{int(p.blocks[i]), int(p.rows[i])})
+	}
+	return nil
 }
 
 // decodeHashes decodes the hashes of a page: each once with the length of its run

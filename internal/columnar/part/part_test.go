@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"testing"
 
 	"belfry/internal/columnar/column"
@@ -99,6 +100,18 @@ func TestFindID(t *testing.T) {
 			want = append(want, Place{i / 100, i % 100})
 		}
 		require.Equal(t, want, places)
+	}
+	var hashes []uint64
+	for n := range 2000 {
+		hashes = append(hashes, encoding.HashValue(testID(n)))
+	}
+	slices.Sort(hashes)
+	got := make([][]Place, len(hashes))
+	require.NoError(t, r.FindHashes(io, col, hashes, func(hash int, p Place) { got[hash] = append(got[hash], p) }))
+	for i, h := range hashes {
+		want, err := r.FindHash(io, col, h, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, got[i])
 	}
 	places, err := r.FindID(io, col, testID(1_000_000), nil)
 	require.NoError(t, err)
