@@ -86,6 +86,12 @@ func zipkinSpans(tree *traces.Tree) ([]*zipkinmodel.SpanModel, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "translate trace: %w", err)
 	}
+	for _, span := range spans { // what the model cannot say is left open, so that the span is shown
+		span.Duration = max(0, span.Duration)
+		if span.Timestamp.Unix() < 1 {
+			span.Timestamp = time.Time{}
+		}
+	}
 	return spans, nil
 }
 
