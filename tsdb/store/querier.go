@@ -18,14 +18,14 @@ import (
 func (s *Store) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &querier{tenants[storage.Querier]{store: s, open: func(d *database) (storage.Querier, error) {
 		return d.querier(mint, maxt)
-	}}}, nil
+	}}, span{mint, maxt}}, nil
 }
 
-// ChunkQuerier is Querier for encoded chunks.
+// ChunkQuerier is Querier for encoded chunks. Those at the ends are whole.
 func (s *Store) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	return &chunkQuerier{tenants[storage.ChunkQuerier]{store: s, open: func(d *database) (storage.ChunkQuerier, error) {
 		return d.chunkQuerier(mint, maxt)
-	}}}, nil
+	}}, span{mint, maxt}}, nil
 }
 
 // tenants holds the queriers of the tenants that one querier was asked about.
@@ -97,7 +97,10 @@ func (t *tenants[Q]) Close() error {
 	return errors.Join(errs...)
 }
 
-type querier struct{ tenants[storage.Querier] }
+type querier struct {
+	tenants[storage.Querier]
+	span span
+}
 
 var _ storage.Searcher = (*querier)(nil)
 
@@ -109,7 +112,12 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	case !ok:
 		return storage.EmptySeriesSet()
 	}
-	return inner.Select(ctx, sorted, hints, matchers...)
+	hints, bounds, trim := q.span.whole(hints)
+	set := inner.Select(ctx, sorted, hints, matchers...)
+	if trim {
+		set = trimmedSet{set, bounds}
+	}
+	return set
 }
 
 // SearchLabelNames implements storage.Searcher.
@@ -137,7 +145,10 @@ func (q *querier) search(ctx context.Context, do func(storage.Searcher) storage.
 	return storage.EmptySearchResultSet()
 }
 
-type chunkQuerier struct{ tenants[storage.ChunkQuerier] }
+type chunkQuerier struct {
+	tenants[storage.ChunkQuerier]
+	span span
+}
 
 func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
 	inner, ok, err := q.get(ctx)
@@ -147,6 +158,7 @@ func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.S
 	case !ok:
 		return storage.EmptyChunkSeriesSet()
 	}
+	hints, _, _ = q.span.whole(hints)
 	return inner.Select(ctx, sorted, hints, matchers...)
 }
 
