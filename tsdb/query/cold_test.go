@@ -24,7 +24,7 @@ func TestColdBlocksAnswerAsBefore(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	ctx := context.Background()
-	start := time.Now().Add(-14 * time.Hour).Truncate(2 * time.Hour)
+	start := time.Now().Add(-14 * time.Hour).Truncate(6 * time.Hour)
 	scrape := func(from, to int) {
 		for i := from; i < to; i++ {
 			app := s.AppenderV2(ctx)

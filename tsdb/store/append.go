@@ -87,7 +87,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 			a.mint = min(a.mint, st)
 		}
 		if a.batch != nil {
-			a.record(ref, t, v, h != nil || fh != nil)
+			a.record(got, t, v, h != nil || fh != nil)
 		}
 		if o.MetricFamilyName != "" && o.MetricFamilyName != a.lastFamily && !o.Metadata.IsEmpty() {
 			a.lastFamily = a.db.metadata.record(o.MetricFamilyName, o.Metadata)
