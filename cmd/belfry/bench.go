@@ -39,6 +39,7 @@ of a small fleet).`,
 	cmd.Flags().IntVar(&opts.Records, "records", 500_000, "log records, and spans, to send")
 	cmd.Flags().IntVar(&opts.Series, "series", 20_000, "metric series")
 	cmd.Flags().IntVar(&opts.Scrapes, "scrapes", 40, "points of each series, 15 s apart")
+	cmd.Flags().StringVar(&opts.Protocol, "protocol", bench.OTLP, "how metrics are sent: "+bench.OTLP+", "+bench.RemoteWrite+" or "+bench.RemoteWrite2)
 	cmd.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the load: the same seed makes the same load")
 	cmd.Flags().StringVar(&peer.Program, "peer-program", "", "program of a peer, started, loaded and asked at the same time as Belfry with the same data")
 	cmd.Flags().IntVar(&peer.PID, "peer-pid", 0, "the same for a peer that runs already: its process")

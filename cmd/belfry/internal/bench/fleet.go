@@ -123,7 +123,7 @@ func runFleet(ctx context.Context, o Options) (err error) {
 	defer func() { err = errors.Join(err, p.Stop()) }()
 	span := time.Duration(o.Scrapes) * scrapeInterval
 	f := newFleet(o.Seed, o.Series, time.Now().Add(-fleetAge-span).Truncate(6*time.Hour))
-	records, _, err := send(ctx, []string{p.OTLP + "/v1/metrics"}, f.groups*o.Scrapes, f.batch)
+	records, _, err := send(ctx, []string{p.OTLP + "/v1/metrics"}, protocol{}, f.groups*o.Scrapes, f.batch)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func runFleet(ctx context.Context, o Options) (err error) {
 	}
 	// A sample of now pushes the others out of the head.
 	now := newFleet(o.Seed, 1, time.Now())
-	if _, _, err := send(ctx, []string{p.OTLP + "/v1/metrics"}, 1, now.batch); err != nil {
+	if _, _, err := send(ctx, []string{p.OTLP + "/v1/metrics"}, protocol{}, 1, now.batch); err != nil {
 		return err
 	}
 	cold, err := p.awaitCold(ctx, float64(records))

@@ -18,8 +18,8 @@ const senders = 4
 // it. It is called from several goroutines.
 type batchMaker func(n int) (body []byte, records int, err error)
 
-// send posts the bodies of batches 0 to count-1 to OTLP/HTTP paths, each to all of them.
-func send(ctx context.Context, urls []string, count int, batch batchMaker) (records int, bytesSent int64, err error) {
+// send posts the bodies of batches 0 to count-1, each to all of the addresses.
+func send(ctx context.Context, urls []string, by protocol, count int, batch batchMaker) (records int, bytesSent int64, err error) {
 	type sum struct {
 		records int
 		bytes   int64
@@ -34,7 +34,7 @@ func send(ctx context.Context, urls []string, count int, batch batchMaker) (reco
 					return err
 				}
 				for _, url := range urls {
-					if err := post(ctx, url, body); err != nil {
+					if err := post(ctx, url, by, body); err != nil {
 						return fmt.Errorf("batch %d: %w", n, err)
 					}
 				}
@@ -53,13 +53,13 @@ func send(ctx context.Context, urls []string, count int, batch batchMaker) (reco
 }
 
 // post sends one request, and again for as long as the server asks to wait.
-func post(ctx context.Context, url string, body []byte) error {
+func post(ctx context.Context, url string, by protocol, body []byte) error {
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
-		req.Header.Set("Content-Type", "application/x-protobuf")
+		by.setHeaders(req.Header)
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func post(ctx context.Context, url string, body []byte) error {
 		switch {
 		case err != nil:
 			return err
-		case resp.StatusCode == http.StatusOK:
+		case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusNoContent:
 			return nil
 		case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusServiceUnavailable:
 			select {

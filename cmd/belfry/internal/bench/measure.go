@@ -73,7 +73,7 @@ func measure(ctx context.Context, out io.Writer, s signal, targets []*target) er
 	n := float64(records)
 	r := newReport(out, targets)
 	defer r.w.Flush()
-	fmt.Fprintf(r.w, "  load\t%d %ss, %d bytes of OTLP each, %.0f a second\n", records, s.unit, sent/int64(records), n/wall.Seconds())
+	fmt.Fprintf(r.w, "  load\t%d %ss, %d bytes sent each, %.0f a second\n", records, s.unit, sent/int64(records), n/wall.Seconds())
 	perRecord := func(f func(t *target) time.Duration) []float64 {
 		list, _ := figures(func(t *target) (float64, error) { return float64((f(t) - t.before).Nanoseconds()) / 1e3 / n, nil })
 		return list
@@ -110,7 +110,7 @@ func measure(ctx context.Context, out io.Writer, s signal, targets []*target) er
 	for _, d := range []struct {
 		name, format string
 		by           float64
-	}{{"disk without WAL, bytes a " + s.unit, "%.1f", n}, {"disk, bytes a byte of OTLP", "%.3f", float64(sent)}} {
+	}{{"disk without WAL, bytes a " + s.unit, "%.1f", n}, {"disk, bytes a byte sent", "%.3f", float64(sent)}} {
 		for i := range disk {
 			list[i] = disk[i] / d.by
 		}
@@ -129,7 +129,7 @@ func isLog(path string) bool {
 func load(ctx context.Context, s signal, targets []*target) (records int, sent int64, wall time.Duration, err error) {
 	urls := make([]string, len(targets))
 	for i, t := range targets {
-		urls[i] = t.p.OTLP + s.path
+		urls[i] = s.by.endpoint(t.p)
 		if err = settle(ctx, t.p); err != nil {
 			return 0, 0, 0, err
 		}
@@ -141,7 +141,7 @@ func load(ctx context.Context, s signal, targets []*target) (records int, sent i
 		}
 	}
 	begin := time.Now()
-	if records, sent, err = send(ctx, urls, s.batches, s.make); err != nil {
+	if records, sent, err = send(ctx, urls, s.by, s.batches, s.make); err != nil {
 		return 0, 0, 0, err
 	}
 	wall = time.Since(begin)

@@ -6,7 +6,6 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
-	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 )
 
 const (
@@ -22,9 +21,9 @@ const (
 // count they are eleven series a point.
 func latencyBounds() []float64 { return []float64{0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 10} }
 
-// metrics makes a scrape of 1,000 series of one pod; batches follow each other
-// pod by pod, then scrape by scrape.
-func (g generator) metrics(series int) batchMaker {
+// metrics makes a scrape of 1,000 series of one pod, in a protocol; batches follow
+// each other pod by pod, then scrape by scrape.
+func (g generator) metrics(series int, in protocol) batchMaker {
 	pods := max(series/recordsPerPost, 1)
 	return func(n int) ([]byte, int, error) {
 		scrape, pod := n/pods, n%pods
@@ -73,7 +72,7 @@ func (g generator) metrics(series int) batchMaker {
 			p.SetSum(float64(total) / 16)
 			label(p.Attributes(), i)
 		}
-		body, err := pmetricotlp.NewExportRequestFromMetrics(data).MarshalProto()
+		body, err := in.encode(data)
 		return body, counterPoints + histogramPoints*(len(latencyBounds())+3), err
 	}
 }

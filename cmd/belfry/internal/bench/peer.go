@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // process that runs already.
 type Peer struct {
 	Kind    string // what it speaks: victoriametrics, prometheus, victorialogs, victoriatraces, jaeger, tempo
-	Program string // to start on a free port and an empty folder: one of VictoriaMetrics'
+	Program string // to start on a free port and an empty folder: one of VictoriaMetrics', or Prometheus
 
 	// Of a process that runs already:
 	Base string // of its query API
@@ -32,13 +33,22 @@ func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	base := "http://" + address
+	data := filepath.Join(dir, "peer")
+	if p.Kind == "prometheus" {
+		config := filepath.Join(dir, "prometheus.yaml")
+		if err := os.WriteFile(config, nil, 0o600); err != nil {
+			return nil, err
+		}
+		return start(ctx, &Process{Base: base, OTLP: base + "/api/v1/otlp", Dir: data}, base+"/-/ready",
+			p.Program, "--config.file="+config, "--storage.tsdb.path="+data, "--web.listen-address="+address,
+			"--web.enable-otlp-receiver", "--web.enable-remote-write-receiver")
+	}
 	otlp := base + "/insert/opentelemetry"
 	var flags []string
 	if p.Kind == "victoriametrics" {
 		otlp = base + "/opentelemetry"
 		flags = append(flags, "-opentelemetry.usePrometheusNaming") // so that the questions find the same series
 	}
-	data := filepath.Join(dir, "peer")
 	return start(ctx, &Process{Base: base, OTLP: otlp, Dir: data}, base+"/health",
 		p.Program, append(flags, "-httpListenAddr="+address, "-storageDataPath="+data)...)
 }

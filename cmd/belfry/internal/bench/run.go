@@ -21,8 +21,11 @@ type Options struct {
 	Records int // of logs and of traces
 	Series  int // of metrics
 	Scrapes int
-	Seed    uint64
-	Out     io.Writer
+	// Protocol is how metrics are sent: OTLP if it is empty, RemoteWrite or
+	// RemoteWrite2. Logs and traces are sent by OTLP.
+	Protocol string
+	Seed     uint64
+	Out      io.Writer
 
 	// Peer, if set, is loaded and asked at the same time as Belfry with the same data.
 	Peer *Peer
@@ -32,7 +35,7 @@ type Options struct {
 type signal struct {
 	name    string
 	unit    string
-	path    string
+	by      protocol
 	folder  string // below the data folder
 	batches int
 	make    batchMaker
@@ -45,8 +48,12 @@ type query struct {
 }
 
 // signals returns the loads whose generated time begins at start.
-func (o Options) signals(start time.Time) []signal {
+func (o Options) signals(start time.Time) ([]signal, error) {
 	g := generator{seed: o.Seed, start: start}
+	metricsBy, err := protocolOf(o.Protocol)
+	if err != nil {
+		return nil, err
+	}
 	batches := max(o.Records/recordsPerPost, 1)
 	metricBatches := max(o.Series/recordsPerPost, 1) * o.Scrapes
 	from := start.Add(-time.Second)
@@ -56,8 +63,8 @@ func (o Options) signals(start time.Time) []signal {
 	}
 	step := url.Values{"step": {"60"}}
 	all := []signal{
-		{"metrics", "sample", "/v1/metrics", "metrics", metricBatches, g.metrics(o.Series), g.metricQueries("", o.Scrapes, nil)},
-		{"logs", "record", "/v1/logs", "logs", batches, g.logs, []query{
+		{"metrics", "sample", metricsBy, "metrics", metricBatches, g.metrics(o.Series, metricsBy), g.metricQueries("", o.Scrapes, nil)},
+		{"logs", "record", protocol{path: "/v1/logs"}, "logs", batches, g.logs, []query{
 			{name: "needle word, everything", url: loki(`{service_name=~".+"} |= "nosuchneedleword"`, nil)},
 			{name: "field equality count", url: loki(`sum(count_over_time({service_name=~".+"} | http_response_status_code="500" [1m]))`, step)},
 			{name: "count per minute by service", url: loki(`sum by (service_name) (count_over_time({service_name=~".+"}[1m]))`, step)},
@@ -66,7 +73,7 @@ func (o Options) signals(start time.Time) []signal {
 			{name: "regex, everything", url: loki(`sum(count_over_time({service_name=~".+"} |~ "user [0-9]+7 " [1m]))`, step)},
 			{name: "last 100 of a service", url: loki(`{service_name="cart"}`, url.Values{"limit": {"100"}})},
 		}},
-		{"traces", "span", "/v1/traces", "traces", batches, g.traces,
+		{"traces", "span", protocol{path: "/v1/traces"}, "traces", batches, g.traces,
 			append(g.tempoQueries("/tempo", batches), query{name: "services", url: "/jaeger/api/services"})},
 	}
 	var chosen []signal
@@ -77,7 +84,7 @@ func (o Options) signals(start time.Time) []signal {
 			}
 		}
 	}
-	return chosen
+	return chosen, nil
 }
 
 func values(more url.Values, pairs ...string) string {
@@ -100,7 +107,10 @@ func Run(ctx context.Context, o Options) error {
 	// The load ends now, so that no point of it is in the future.
 	span := max(time.Duration(o.Records/recordsPerPost)*100*time.Millisecond, time.Duration(o.Scrapes)*scrapeInterval)
 	start := time.Now().Add(-span).Truncate(time.Second)
-	signals := o.signals(start)
+	signals, err := o.signals(start)
+	if err != nil {
+		return err
+	}
 	withFleet := slices.Contains(o.Signals, Fleet)
 	if len(signals) == 0 && !withFleet {
 		return fmt.Errorf("no such load: %s (want metrics, logs, traces, all or %s)", strings.Join(o.Signals, ", "), Fleet)
