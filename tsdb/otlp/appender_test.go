@@ -335,10 +335,10 @@ func TestBadPointsAreCountedAndTheOthersKept(t *testing.T) {
 	require.NoError(t, err)
 
 	md, ms = resource(map[string]any{})
-	addGauge(ms, "g", 0, 2)                     // another value at the same time
-	addGauge(ms, "g", -20*time.Hour, 2)         // too old
-	addGauge(ms, "future", 20*time.Hour, 2)     // not yet
-	addGauge(ms, "good", time.Second, 3)        // kept
+	addGauge(ms, "g", 0, 2)                  // another value at the same time
+	addGauge(ms, "g", -20*time.Hour, 2)      // too old
+	addGauge(ms, "future", 20*time.Hour, 2)  // not yet
+	addGauge(ms, "good", time.Second, 3)     // kept
 	ms.AppendEmpty().SetName("without type") // has no points at all
 	m := ms.AppendEmpty()                    // five bad series, one bad point
 	m.SetName("h")

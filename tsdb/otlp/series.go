@@ -172,8 +172,7 @@ func (r *request) seriesLabels(s series) (labels.Labels, error) {
 // outcome counts a point whose sample was refused as rejected, and returns the
 // error if it is about the store.
 func (r *request) outcome(err error) error {
-	var partial *storage.AppendPartialError
-	if err == nil || errors.As(err, &partial) {
+	if err == nil || errors.Is(err, &storage.AppendPartialError{}) {
 		return nil // an exemplar that was not kept costs no data point
 	}
 	reason, single := tsdb.Rejected(err)

@@ -2,54 +2,60 @@ package remotewrite
 
 import (
 	"errors"
+	"math"
 	"strings"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/metadata"
 	"github.com/prometheus/prometheus/prompb"
-	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"belfry/internal/fault"
-	"belfry/tsdb"
+	"belfry/internal/otlpwire"
 )
 
 // maxSeriesSize bounds one series of a message. The smallest nested message has
 // two bytes and can cost a hundred times that when decoded.
 const maxSeriesSize = 1 << 20
 
-// maxSymbols bounds the symbol table of a message.
-const maxSymbols = 1 << 20
-
-// Numbers of the fields of the two messages.
+// Numbers of the fields of a prometheus.WriteRequest, of its series and of what
+// these hold.
 const (
 	v1Timeseries = 1
 	v1Metadata   = 3
-	v2Symbols    = 4
-	v2Timeseries = 5
+
+	v1Labels     = 1
+	v1Samples    = 2
+	v1Exemplars  = 3
+	v1Histograms = 4
+
+	labelName  = 1
+	labelValue = 2
+
+	sampleValue = 1
+	sampleTime  = 2
+	sampleStart = 3 // protocol 2.0 only
+)
+
+// The first bytes of keys in the cache: series are named differently by the two
+// protocols.
+const (
+	keyV1 = 'w'
+	keyV2 = 'x'
 )
 
 // fields calls f for every length-delimited field of a message.
-func fields(msg []byte, f func(number protowire.Number, value []byte) error) error {
+func fields(msg []byte, f func(number int32, value []byte) error) error {
 	for len(msg) > 0 {
-		number, typ, n := protowire.ConsumeTag(msg)
-		if n < 0 {
-			return fault.Invalidf("decode request: %w", protowire.ParseError(n))
+		field, rest, err := otlpwire.Next(msg)
+		if err != nil {
+			return fault.Invalidf("decode request: %w", err)
 		}
-		msg = msg[n:]
-		if typ != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, typ, msg); n < 0 {
-				return fault.Invalidf("decode request: %w", protowire.ParseError(n))
-			}
-			msg = msg[n:]
+		msg = rest
+		if field.Bytes == nil {
 			continue
 		}
-		value, n := protowire.ConsumeBytes(msg)
-		if n < 0 {
-			return fault.Invalidf("decode request: %w", protowire.ParseError(n))
-		}
-		msg = msg[n:]
-		if err := f(number, value); err != nil {
+		if err := f(field.Number, field.Bytes); err != nil {
 			return err
 		}
 	}
@@ -65,19 +71,15 @@ func checkSeriesSize(value []byte) error {
 
 // messageV1 appends a prometheus.WriteRequest.
 func (b *batch) messageV1(body []byte) error {
-	var ts prompb.TimeSeries
-	return fields(body, func(number protowire.Number, value []byte) error {
+	return fields(body, func(number int32, value []byte) error {
 		switch number {
 		case v1Timeseries:
 			if err := checkSeriesSize(value); err != nil {
 				return err
 			}
-			ts.Labels, ts.Samples, ts.Histograms, ts.Exemplars = ts.Labels[:0], ts.Samples[:0], ts.Histograms[:0], ts.Exemplars[:0]
-			ts.XXX_unrecognized = nil
-			if err := ts.Unmarshal(value); err != nil {
+			if err := b.seriesV1(value); err != nil {
 				return fault.Invalidf("decode series: %w", err)
 			}
-			b.seriesV1(&ts)
 			return b.append()
 		case v1Metadata:
 			var md prompb.MetricMetadata
@@ -90,24 +92,145 @@ func (b *batch) messageV1(body []byte) error {
 	})
 }
 
-func (b *batch) seriesV1(ts *prompb.TimeSeries) {
+// seriesV1 reads a TimeSeries. Its labels stay as they are until somebody needs
+// them.
+func (b *batch) seriesV1(message []byte) error {
 	s := &b.one
 	s.reset()
-	s.labels = ts.ToLabels(&b.builder, nil)
-	for _, f := range ts.Samples {
-		s.floats = append(s.floats, float{t: f.Timestamp, v: f.Value})
+	s.key = append(s.key, keyV1)
+	for msg := message; len(msg) > 0; {
+		f, rest, err := otlpwire.Next(msg)
+		if err != nil {
+			return err
+		}
+		var raw []byte
+		switch f.Number {
+		case v1Labels:
+			_, err = f.AsBytes()
+			s.key = append(s.key, msg[:len(msg)-len(rest)]...)
+		case v1Samples:
+			err = s.addFloat(&f)
+		case v1Exemplars:
+			if raw, err = f.AsBytes(); err == nil {
+				err = b.exemplarV1(raw)
+			}
+		case v1Histograms:
+			if raw, err = f.AsBytes(); err == nil {
+				err = s.histogramV1(raw)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		msg = rest
 	}
-	for i := range ts.Histograms {
-		h := &ts.Histograms[i]
-		if h.IsFloatHistogram() {
-			s.histograms = append(s.histograms, hist{t: h.Timestamp, fh: h.ToFloatHistogram()})
-		} else {
-			s.histograms = append(s.histograms, hist{t: h.Timestamp, h: h.ToIntHistogram()})
+	return nil
+}
+
+// addFloat reads a Sample of either protocol.
+func (s *series) addFloat(field *otlpwire.Field) error {
+	message, err := field.AsBytes()
+	if err != nil {
+		return err
+	}
+	var sample float
+	for msg := message; len(msg) > 0; {
+		f, rest, err := otlpwire.Next(msg)
+		if err != nil {
+			return err
+		}
+		msg = rest
+		var n uint64
+		switch f.Number {
+		case sampleValue:
+			n, err = f.AsFixed64()
+			sample.v = math.Float64frombits(n)
+		case sampleTime:
+			n, err = f.AsVarint()
+			sample.t = int64(n) //nolint:gosec // int64 on the wire
+		case sampleStart:
+			if s.key[0] == keyV2 {
+				n, err = f.AsVarint()
+				sample.st = int64(n) //nolint:gosec // int64 on the wire
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
-	for _, e := range ts.Exemplars {
-		s.exemplars = append(s.exemplars, e.ToExemplar(&b.builder, nil))
+	s.floats = append(s.floats, sample)
+	return nil
+}
+
+func (s *series) histogramV1(message []byte) error {
+	var h prompb.Histogram
+	if err := h.Unmarshal(message); err != nil {
+		return err
 	}
+	if h.IsFloatHistogram() {
+		s.histograms = append(s.histograms, hist{t: h.Timestamp, fh: h.ToFloatHistogram()})
+	} else {
+		s.histograms = append(s.histograms, hist{t: h.Timestamp, h: h.ToIntHistogram()})
+	}
+	return nil
+}
+
+func (b *batch) exemplarV1(message []byte) error {
+	var e prompb.Exemplar
+	if err := e.Unmarshal(message); err != nil {
+		return err
+	}
+	b.one.exemplars = append(b.one.exemplars, e.ToExemplar(&b.builder, nil))
+	return nil
+}
+
+// labels makes the labels of b.one, once.
+func (b *batch) labels() (labels.Labels, error) {
+	s := &b.one
+	if s.labelled {
+		return s.labels, nil
+	}
+	b.builder.Reset()
+	if s.key[0] == keyV2 {
+		for i := 0; i+1 < len(s.labelRefs); i += 2 {
+			b.builder.Add(string(b.symbols[s.labelRefs[i]]), string(b.symbols[s.labelRefs[i+1]]))
+		}
+	} else if err := b.addLabelsV1(s.key[1:]); err != nil {
+		return labels.EmptyLabels(), fault.Invalidf("decode series: %w", err)
+	}
+	b.builder.Sort()
+	s.labels, s.labelled = b.builder.Labels(), true
+	return s.labels, nil
+}
+
+// addLabelsV1 reads Label messages.
+func (b *batch) addLabelsV1(message []byte) error {
+	for len(message) > 0 {
+		outer, rest, err := otlpwire.Next(message)
+		if err != nil {
+			return err
+		}
+		message = rest
+		var name, value []byte
+		for msg := outer.Bytes; len(msg) > 0; {
+			f, rest, err := otlpwire.Next(msg)
+			if err != nil {
+				return err
+			}
+			msg = rest
+			switch f.Number {
+			case labelName:
+				name, err = f.AsBytes()
+			case labelValue:
+				value, err = f.AsBytes()
+			}
+			if err != nil {
+				return err
+			}
+		}
+		b.builder.Add(string(name), string(value))
+	}
+	return nil
 }
 
 func (b *batch) metadataV1(md *prompb.MetricMetadata) error {
@@ -118,81 +241,4 @@ func (b *batch) metadataV1(md *prompb.MetricMetadata) error {
 	return b.store.RecordMetadata(b.ctx, md.MetricFamilyName, metadata.Metadata{Type: typ, Unit: md.Unit, Help: md.Help})
 }
 
-// messageV2 appends an io.prometheus.write.v2.Request. The symbols are read
-// first, wherever in the message they are.
-func (b *batch) messageV2(body []byte) error {
-	var symbols []string
-	err := fields(body, func(number protowire.Number, value []byte) error {
-		if number != v2Symbols {
-			return nil
-		}
-		if len(symbols) == maxSymbols {
-			return fault.New(fault.TooLarge, "request has over %d symbols", maxSymbols)
-		}
-		symbols = append(symbols, string(value))
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if len(symbols) > 0 && symbols[0] != "" {
-		return fault.Invalidf("the first symbol must be empty, got %q", symbols[0])
-	}
-	var ts writev2.TimeSeries
-	return fields(body, func(number protowire.Number, value []byte) error {
-		if number != v2Timeseries {
-			return nil
-		}
-		if err := checkSeriesSize(value); err != nil {
-			return err
-		}
-		ts.LabelsRefs, ts.Samples, ts.Histograms, ts.Exemplars = ts.LabelsRefs[:0], ts.Samples[:0], ts.Histograms[:0], ts.Exemplars[:0]
-		ts.Metadata, ts.XXX_unrecognized = writev2.Metadata{}, nil
-		if err := ts.Unmarshal(value); err != nil {
-			return fault.Invalidf("decode series: %w", err)
-		}
-		if err := b.seriesV2(&ts, symbols); err != nil {
-			b.rejected.Add(tsdb.InvalidLabels, max(1, len(ts.Samples)+len(ts.Histograms)), err)
-			return nil
-		}
-		return b.append()
-	})
-}
-
-// seriesV2 returns an error if the series refers to symbols that are not there.
-func (b *batch) seriesV2(ts *writev2.TimeSeries, symbols []string) error {
-	s := &b.one
-	s.reset()
-	if len(ts.LabelsRefs)%2 != 0 {
-		return errors.New("odd number of label references")
-	}
-	var err error
-	if s.labels, err = ts.ToLabels(&b.builder, symbols); err != nil {
-		return err
-	}
-	if s.metadata, err = ts.ToMetadata(symbols); err != nil {
-		return err
-	}
-	if s.metadata.Type == model.MetricTypeUnknown && s.metadata.Help == "" && s.metadata.Unit == "" {
-		s.metadata = metadata.Metadata{}
-	}
-	for _, f := range ts.Samples {
-		s.floats = append(s.floats, float{st: f.StartTimestamp, t: f.Timestamp, v: f.Value})
-	}
-	for i := range ts.Histograms {
-		h := &ts.Histograms[i]
-		if h.IsFloatHistogram() {
-			s.histograms = append(s.histograms, hist{st: h.StartTimestamp, t: h.Timestamp, fh: h.ToFloatHistogram()})
-		} else {
-			s.histograms = append(s.histograms, hist{st: h.StartTimestamp, t: h.Timestamp, h: h.ToIntHistogram()})
-		}
-	}
-	for _, e := range ts.Exemplars {
-		ex, err := e.ToExemplar(&b.builder, symbols)
-		if err != nil {
-			continue // costs the exemplar, not the sample
-		}
-		s.exemplars = append(s.exemplars, ex)
-	}
-	return nil
-}
+var errOddReferences = errors.New("odd number of label references")

@@ -51,6 +51,7 @@ type Handler struct {
 	log      *slog.Logger
 	gate     chan struct{}
 	buffers  sync.Pool // of *buffers
+	batches  sync.Pool // of *batch
 	requests *prometheus.CounterVec
 }
 
@@ -208,7 +209,13 @@ func readAll(r io.Reader, buf []byte) ([]byte, error) {
 
 // write appends a decompressed message and says what was kept.
 func (h *Handler) write(ctx context.Context, message string, body []byte) (written, error) {
-	b := newBatch(ctx, h.store)
+	b, ok := h.batches.Get().(*batch)
+	if !ok {
+		b = new(batch)
+	}
+	defer h.batches.Put(b)
+	defer b.end()
+	b.begin(ctx, h.store)
 	var err error
 	if message == messageV2 {
 		err = b.messageV2(body)
