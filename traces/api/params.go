@@ -55,6 +55,20 @@ func (p *params) number(name string, missing, limit int) int {
 	return min(n, limit)
 }
 
+// levels returns a number of levels of a tree, -1 for all.
+func (p *params) levels(name string, missing int) int {
+	text := p.values.Get(name)
+	if text == "" {
+		return missing
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < -1 || n > 1<<20 {
+		p.fail(name, "%q is neither a number of levels nor -1 for all", text)
+		return missing
+	}
+	return n
+}
+
 func (p *params) duration(name string) time.Duration {
 	text := p.values.Get(name)
 	if text == "" {

@@ -74,6 +74,10 @@ func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.
 	if p.text("start") != "" && p.text("end") != "" {
 		q.From, q.To = p.instant("start", 1e9, 0), p.instant("end", 1e9, 0)
 	}
+	around := traceql.Around{Descendants: p.levels("match_depth", 0)}
+	if p.text("keep_hierarchy") == "true" {
+		around.Ancestors = p.levels("ancestor_depth", -1)
+	}
 	if p.err != nil {
 		return nil, "", p.err
 	}
@@ -87,7 +91,7 @@ func (t *tempo) findTrace(w http.ResponseWriter, r *http.Request) (tree *traces.
 		partial = "the trace has more spans than can be returned"
 	}
 	if filter := p.text("q"); filter != "" && len(tree.Spans) > 0 {
-		kept, err := traceql.FilterTree(tree, filter, p.text("keep_hierarchy") == "true")
+		kept, err := traceql.FilterTree(tree, filter, around)
 		if err != nil {
 			return nil, "", err
 		}

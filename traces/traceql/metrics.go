@@ -35,7 +35,23 @@ func (e *Engine) Range(ctx context.Context, tenant string, req RangeRequest) (*R
 	if steps := (req.To - req.From + req.Step - 1) / req.Step; steps > int64(e.limits.Points) {
 		return nil, fault.Invalidf("%d steps are over the limit of %d; choose a larger step", steps, e.limits.Points)
 	}
+	req.Exemplars = req.Query.exemplars(req.Exemplars)
 	return e.rangeQuery(ctx, tenant, req.Query, &req)
+}
+
+// exemplars returns how many exemplars a query may have that was asked for with so
+// many: its hint exemplars is true, false or a smaller number.
+func (q *Query) exemplars(asked int) int {
+	for _, h := range q.Hints {
+		switch {
+		case h.Name != "exemplars":
+		case h.Value.Type == TypeBool && !h.Value.Value.Bool():
+			return 0
+		case h.Value.Type == TypeInt:
+			return max(0, min(asked, int(h.Value.Value.Int())))
+		}
+	}
+	return asked
 }
 
 func (e *Engine) rangeQuery(ctx context.Context, tenant string, q *Query, req *RangeRequest) (*RangeResult, error) {
