@@ -13,21 +13,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// killRounds is how often TestLogsSurviveKills kills the process;
-// BELFRY_KILL_ROUNDS says another number.
+// killRounds is how often a test kills the process; BELFRY_KILL_ROUNDS says
+// another number.
 const killRounds = 3
+
+func killRoundsWanted(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("BELFRY_KILL_ROUNDS")
+	if text == "" {
+		return killRounds
+	}
+	rounds, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return rounds
+}
 
 // TestLogsSurviveKills loads logs with large requests on several connections into small
 // memtables, so that flushes and merges go on all the time, and kills the process at
 // random moments, again and again on the same folder. No acknowledged record may
 // be missing afterwards, and none may be there twice.
 func TestLogsSurviveKills(t *testing.T) {
-	rounds := killRounds
-	if text := os.Getenv("BELFRY_KILL_ROUNDS"); text != "" {
-		var err error
-		rounds, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
+	rounds := killRoundsWanted(t)
 	s := newServer(t, "logs: {flush: {size: 1MiB, age: 1s}}\n")
 	begin := time.Now().Add(-time.Minute).Truncate(time.Second)
 	total := 0
