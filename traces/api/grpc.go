@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
@@ -88,7 +89,7 @@ func times(from, to *timestamppb.Timestamp, missingFrom, missingTo int64) (start
 }
 
 // validDuration reads an optional duration.
-func validDuration(name string, d *durationpb.Duration) (ns int64, err error) {
+func validDuration(name string, d *durationpb.Duration) (time.Duration, error) {
 	if d == nil {
 		return 0, nil
 	}
@@ -98,7 +99,51 @@ func validDuration(name string, d *durationpb.Duration) (ns int64, err error) {
 	if d.AsDuration() < 0 {
 		return 0, fault.Invalidf("%s: %s is negative", name, d.AsDuration())
 	}
-	return int64(d.AsDuration()), nil
+	return d.AsDuration(), nil
+}
+
+// jaegerSearch are the parameters that the searches of Jaeger's query service and
+// of its remote storage have in common.
+type jaegerSearch interface {
+	GetServiceName() string
+	GetOperationName() string
+	GetStartTimeMin() *timestamppb.Timestamp
+	GetStartTimeMax() *timestamppb.Timestamp
+	GetDurationMin() *durationpb.Duration
+	GetDurationMax() *durationpb.Duration
+	GetSearchDepth() int32
+	GetFilter() []byte
+}
+
+// searchRequestOf reads the parameters of a search; canPage says whether its answer
+// can say how to go on.
+func (c *catalog) searchRequestOf(q jaegerSearch, tags map[string]tagText, page *searchPage, canPage bool) (req traceql.SearchRequest, err error) {
+	if len(q.GetFilter()) > 0 {
+		return req, fault.Invalidf("query.filter: structured filters are not served")
+	}
+	s := spanSearch{service: q.GetServiceName(), operation: q.GetOperationName(), tags: tags}
+	if s.minDuration, err = validDuration("query.duration_min", q.GetDurationMin()); err != nil {
+		return req, err
+	}
+	if s.maxDuration, err = validDuration("query.duration_max", q.GetDurationMax()); err != nil {
+		return req, err
+	}
+	now := c.Now().UnixNano()
+	bounds := searchRange{depth: int(q.GetSearchDepth()), page: page, canPage: canPage}
+	bounds.from, bounds.to = times(q.GetStartTimeMin(), q.GetStartTimeMax(), now-int64(c.DefaultLookback), now)
+	return c.searchRequest(s, bounds)
+}
+
+// pageOf reads the page that a search asks for, nil if none.
+func pageOf[T any, P interface {
+	*T
+	GetPageSize() uint32
+	GetPageToken() string
+}](p P) *searchPage {
+	if p == nil {
+		return nil
+	}
+	return &searchPage{int(p.GetPageSize()), p.GetPageToken()}
 }
 
 // searchRange is which traces a search of Jaeger's gRPC services wants of those

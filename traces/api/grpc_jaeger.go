@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -69,29 +68,11 @@ func (c *catalog) searchV3Of(q *jaegerpb.TraceQueryParameters, paged bool) (trac
 	if q == nil {
 		return traceql.SearchRequest{}, fault.Invalidf("the request has no query")
 	}
-	if len(q.Filter) > 0 {
-		return traceql.SearchRequest{}, fault.Invalidf("query.filter: structured filters are not served")
-	}
-	s := spanSearch{service: q.ServiceName, operation: q.OperationName, tags: map[string]tagText{}}
+	tags := make(map[string]tagText, len(q.Attributes))
 	for key, value := range q.Attributes {
-		s.tags[key] = tagText(value)
+		tags[key] = tagText(value)
 	}
-	shortest, err := validDuration("query.duration_min", q.DurationMin)
-	if err != nil {
-		return traceql.SearchRequest{}, err
-	}
-	longest, err := validDuration("query.duration_max", q.DurationMax)
-	if err != nil {
-		return traceql.SearchRequest{}, err
-	}
-	s.minDuration, s.maxDuration = time.Duration(shortest), time.Duration(longest)
-	now := c.Now().UnixNano()
-	from, to := times(q.StartTimeMin, q.StartTimeMax, now-int64(c.DefaultLookback), now)
-	req := searchRange{from: from, to: to, depth: int(q.SearchDepth), canPage: paged}
-	if p := q.Pagination; p != nil {
-		req.page = &searchPage{int(p.PageSize), p.PageToken}
-	}
-	return c.searchRequest(s, req)
+	return c.searchRequestOf(q, tags, pageOf(q.Pagination), paged)
 }
 
 // FindTraces implements jaegerpb.QueryServiceServer.

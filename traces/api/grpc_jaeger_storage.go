@@ -85,33 +85,15 @@ func (j *jaegerStorage) searchOf(q *jaegerstoragepb.TraceQueryParameters, paged 
 	if q == nil {
 		return traceql.SearchRequest{}, fault.Invalidf("the request has no query")
 	}
-	if len(q.Filter) > 0 {
-		return traceql.SearchRequest{}, fault.Invalidf("query.filter: structured filters are not served")
-	}
-	s := spanSearch{service: q.ServiceName, operation: q.OperationName, tags: map[string]tagText{}}
+	tags := make(map[string]tagText, len(q.Attributes))
 	for _, b := range q.Attributes {
 		key, value, err := attributeText(b)
 		if err != nil {
 			return traceql.SearchRequest{}, err
 		}
-		s.tags[key] = value
+		tags[key] = value
 	}
-	shortest, err := validDuration("query.duration_min", q.DurationMin)
-	if err != nil {
-		return traceql.SearchRequest{}, err
-	}
-	longest, err := validDuration("query.duration_max", q.DurationMax)
-	if err != nil {
-		return traceql.SearchRequest{}, err
-	}
-	s.minDuration, s.maxDuration = time.Duration(shortest), time.Duration(longest)
-	now := j.Now().UnixNano()
-	req := searchRange{depth: int(q.SearchDepth), canPage: paged}
-	req.from, req.to = times(q.StartTimeMin, q.StartTimeMax, now-int64(j.DefaultLookback), now)
-	if p := q.Pagination; p != nil {
-		req.page = &searchPage{int(p.PageSize), p.PageToken}
-	}
-	return j.searchRequest(s, req)
+	return j.searchRequestOf(q, tags, pageOf(q.Pagination), paged)
 }
 
 // attributeText reads a KeyValue of a search, whose value is one of text, or of
