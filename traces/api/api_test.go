@@ -114,3 +114,30 @@ func TestTraceAsProtobuf(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 15, got.SpanCount())
 }
+
+// TestLongTracesSayThatTheyAreCut covers the APIs that have no place of their own
+// for it.
+func TestLongTracesSayThatTheyAreCut(t *testing.T) {
+	store := tracestest.NewMemory()
+	spans := tracestest.NewRandom(1).Spans(20)
+	for i := range spans {
+		spans[i].TraceID = spans[0].TraceID
+	}
+	_, err := store.Append(t.Context(), tenant.Default, traces.AppendTracesData(nil, spans))
+	require.NoError(t, err)
+	id := spans[0].TraceID.String()
+	for _, limit := range []int{15, 20} {
+		o := api.Options{Store: store, MaxTraceSpans: limit}
+		for path, h := range map[string]http.Handler{
+			"/api/traces/": api.NewJaeger(o), "/api/v3/traces/": api.NewJaeger(o), "/api/v2/trace/": api.NewZipkin(o),
+		} {
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path+id, nil))
+			require.Equal(t, http.StatusOK, rec.Code)
+			require.Equal(t, limit < 20, rec.Header().Get(api.CutHeader) != "", path)
+			if path == "/api/traces/" {
+				require.Equal(t, limit < 20, strings.Contains(rec.Body.String(), "more spans than can be returned"))
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -65,31 +66,55 @@ func (c *catalog) searchTraces(ctx context.Context, req traceql.SearchRequest) (
 	return c.Engine.Search(ctx, tenant.ID(ctx), req)
 }
 
-// findTraces returns the whole of the traces that a query matches, the newest
-// first, and where to go on if there are more.
-func (c *catalog) findTraces(ctx context.Context, req traceql.SearchRequest) ([]*traces.Tree, *traceql.Cursor, error) {
-	found, err := c.searchTraces(ctx, req)
-	if err != nil {
-		return nil, nil, err
-	}
-	ids := make([]traces.TraceID, 0, len(found.Traces))
-	for _, s := range found.Traces {
-		ids = append(ids, s.ID)
-	}
-	trees, err := c.traces(ctx, ids, req.From, req.To)
-	return trees, found.Next, err
+// found are whole traces.
+type found struct {
+	trees []*traces.Tree
+	next  *traceql.Cursor         // where a search goes on, if there are more
+	cut   map[traces.TraceID]bool // of which not all spans are there, because they are too many
 }
 
+// tellCut says in a header that some traces are not whole.
+func (f *found) tellCut(h http.Header) {
+	if len(f.cut) > 0 {
+		h.Set(CutHeader, "spans")
+	}
+}
+
+// findTraces returns the whole of the traces that a query matches, the newest first.
+func (c *catalog) findTraces(ctx context.Context, req traceql.SearchRequest) (*found, error) {
+	result, err := c.searchTraces(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]traces.TraceID, 0, len(result.Traces))
+	for _, s := range result.Traces {
+		ids = append(ids, s.ID)
+	}
+	f, err := c.traces(ctx, ids, req.From, req.To)
+	if err != nil {
+		return nil, err
+	}
+	f.next = result.Next
+	return f, nil
+}
+
+// manyTraces is how many traces of the greatest length one answer holds at most.
+const manyTraces = 10
+
 // traces returns whole traces in the order of their IDs, without those that do not exist.
-func (c *catalog) traces(ctx context.Context, ids []traces.TraceID, from, to int64) ([]*traces.Tree, error) {
+func (c *catalog) traces(ctx context.Context, ids []traces.TraceID, from, to int64) (*found, error) {
+	f := &found{cut: map[traces.TraceID]bool{}}
 	if len(ids) == 0 {
-		return nil, nil
+		return f, nil
 	}
 	spans := make(map[traces.TraceID][]traces.Span, len(ids))
-	_, err := c.Store.Traces(ctx, tenant.ID(ctx), traces.TracesQuery{IDs: ids, From: from, To: to}, func(batch []traces.Span) error {
+	q := traces.TracesQuery{IDs: ids, From: from, To: to, MaxSpans: manyTraces * c.MaxTraceSpans}
+	stats, err := c.Store.Traces(ctx, tenant.ID(ctx), q, func(batch []traces.Span) error {
 		for _, s := range batch {
 			if len(spans[s.TraceID]) < c.MaxTraceSpans {
 				spans[s.TraceID] = append(spans[s.TraceID], s)
+			} else {
+				f.cut[s.TraceID] = true
 			}
 		}
 		return nil
@@ -97,14 +122,16 @@ func (c *catalog) traces(ctx context.Context, ids []traces.TraceID, from, to int
 	if err != nil {
 		return nil, err
 	}
-	var trees []*traces.Tree
 	for _, id := range ids {
 		if list := spans[id]; len(list) > 0 {
-			trees = append(trees, traces.NewTree(list))
+			f.trees = append(f.trees, traces.NewTree(list))
 			delete(spans, id)
 		}
+		if stats.Cut != "" {
+			f.cut[id] = true // it may be
+		}
 	}
-	return trees, nil
+	return f, nil
 }
 
 // graph reads the range of a request as Jaeger and Zipkin name it, and returns
@@ -148,7 +175,7 @@ func (c *catalog) operationKinds(ctx context.Context, service, kind string) ([]o
 	return list, nil
 }
 
-func (c *catalog) tracesByID(ctx context.Context, texts []string) ([]*traces.Tree, error) {
+func (c *catalog) tracesByID(ctx context.Context, texts []string) (*found, error) {
 	var ids []traces.TraceID
 	for _, text := range texts {
 		id, err := traces.ParseTraceID(text)

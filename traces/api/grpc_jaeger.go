@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"belfry/internal/fault"
@@ -21,10 +23,18 @@ type jaegerQuery struct {
 	catalog
 }
 
+// tellCutTo says in a call's trailer that some traces are not whole.
+func (f *found) tellCutTo(stream grpc.ServerStream) {
+	if len(f.cut) > 0 {
+		stream.SetTrailer(metadata.Pairs(strings.ToLower(CutHeader), "spans"))
+	}
+}
+
 // sendTraces sends traces in messages that hold spans of one trace only, large
 // traces in several that follow each other.
-func sendTraces[T any](stream grpc.ServerStreamingServer[T], trees []*traces.Tree, message func() (*T, proto.Message)) error {
-	for _, tree := range trees {
+func sendTraces[T any](stream grpc.ServerStreamingServer[T], f *found, message func() (*T, proto.Message)) error {
+	f.tellCutTo(stream)
+	for _, tree := range f.trees {
 		for spans := tree.Spans; len(spans) > 0; {
 			n := min(len(spans), maxChunkSpans)
 			out, m := message()
@@ -52,14 +62,14 @@ func (j *jaegerQuery) GetTrace(r *jaegerpb.GetTraceRequest, stream grpc.ServerSt
 		return err
 	}
 	from, to := times(r.StartTime, r.EndTime, 0, 0)
-	trees, err := j.traces(stream.Context(), []traces.TraceID{id}, from, to)
+	f, err := j.traces(stream.Context(), []traces.TraceID{id}, from, to)
 	if err != nil {
 		return err
 	}
-	if len(trees) == 0 {
+	if len(f.trees) == 0 {
 		return fault.NotFoundf("trace not found")
 	}
-	return sendTraces(stream, trees, newTracesV3)
+	return sendTraces(stream, f, newTracesV3)
 }
 
 // searchV3Of reads the parameters of a search; paged says whether its answer can
@@ -81,11 +91,11 @@ func (j *jaegerQuery) FindTraces(r *jaegerpb.FindTracesRequest, stream grpc.Serv
 	if err != nil {
 		return err
 	}
-	trees, _, err := j.findTraces(stream.Context(), req)
+	f, err := j.findTraces(stream.Context(), req)
 	if err != nil {
 		return err
 	}
-	return sendTraces(stream, trees, newTracesV3)
+	return sendTraces(stream, f, newTracesV3)
 }
 
 // FindTraceSummaries implements jaegerpb.QueryServiceServer.
@@ -94,16 +104,17 @@ func (j *jaegerQuery) FindTraceSummaries(r *jaegerpb.FindTraceSummariesRequest, 
 	if err != nil {
 		return err
 	}
-	trees, next, err := j.findTraces(stream.Context(), req)
+	f, err := j.findTraces(stream.Context(), req)
 	if err != nil {
 		return err
 	}
-	return stream.Send(summariesV3(trees, next, r.Query))
+	f.tellCutTo(stream)
+	return stream.Send(summariesV3(f, r.Query))
 }
 
-func summariesV3(trees []*traces.Tree, next *traceql.Cursor, q *jaegerpb.TraceQueryParameters) *jaegerpb.FindTraceSummariesResponse {
+func summariesV3(f *found, q *jaegerpb.TraceQueryParameters) *jaegerpb.FindTraceSummariesResponse {
 	answer := new(jaegerpb.FindTraceSummariesResponse)
-	for _, tree := range trees {
+	for _, tree := range f.trees {
 		s := summaryOf(tree)
 		m := &jaegerpb.TraceSummary{
 			TraceId: s.id.String(), RootServiceName: s.rootService, RootOperationName: s.rootName,
@@ -115,8 +126,8 @@ func summariesV3(trees []*traces.Tree, next *traceql.Cursor, q *jaegerpb.TraceQu
 		}
 		answer.Summaries = append(answer.Summaries, m)
 	}
-	if next != nil && q.Pagination != nil {
-		answer.NextPageToken = next.String()
+	if f.next != nil && q.Pagination != nil {
+		answer.NextPageToken = f.next.String()
 	}
 	return answer
 }

@@ -55,11 +55,11 @@ func (j *jaegerStorage) GetTraces(r *jaegerstoragepb.GetTracesRequest, stream gr
 		}
 		ids = append(ids, id)
 	}
-	trees, err := j.traces(stream.Context(), ids, 0, 0)
+	f, err := j.traces(stream.Context(), ids, 0, 0)
 	if err != nil {
 		return err
 	}
-	return sendTraces(stream, trees, newStoredTraces)
+	return sendTraces(stream, f, newStoredTraces)
 }
 
 // GetServices implements jaegerstoragepb.TraceReaderServer.
@@ -125,11 +125,11 @@ func (j *jaegerStorage) FindTraces(r *jaegerstoragepb.FindTracesRequest, stream 
 	if err != nil {
 		return err
 	}
-	trees, _, err := j.findTraces(stream.Context(), req)
+	f, err := j.findTraces(stream.Context(), req)
 	if err != nil {
 		return err
 	}
-	return sendTraces(stream, trees, newStoredTraces)
+	return sendTraces(stream, f, newStoredTraces)
 }
 
 // FindTraceIDs implements jaegerstoragepb.TraceReaderServer.
@@ -161,12 +161,13 @@ func (j *jaegerStorage) FindTraceSummaries(r *jaegerstoragepb.FindTraceSummaries
 	if err != nil {
 		return err
 	}
-	trees, next, err := j.findTraces(stream.Context(), req)
+	f, err := j.findTraces(stream.Context(), req)
 	if err != nil {
 		return err
 	}
+	f.tellCutTo(stream)
 	answer := new(jaegerstoragepb.FindTraceSummariesResponse)
-	for _, tree := range trees {
+	for _, tree := range f.trees {
 		s := summaryOf(tree)
 		m := &jaegerstoragepb.TraceSummary{
 			TraceId: s.id[:], RootServiceName: s.rootService, RootOperationName: s.rootName,
@@ -178,8 +179,8 @@ func (j *jaegerStorage) FindTraceSummaries(r *jaegerstoragepb.FindTraceSummaries
 		}
 		answer.Summaries = append(answer.Summaries, m)
 	}
-	if next != nil && r.Query.Pagination != nil {
-		answer.NextPageToken = next.String()
+	if f.next != nil && r.Query.Pagination != nil {
+		answer.NextPageToken = f.next.String()
 	}
 	return stream.Send(answer)
 }

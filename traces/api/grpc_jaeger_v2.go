@@ -9,6 +9,7 @@ import (
 	jaegerv2 "github.com/jaegertracing/jaeger-idl/proto-gen/api_v2"
 	translator "github.com/open-telemetry/opentelemetry-collector-contrib/pkg/translator/jaeger"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/grpc"
 
 	"belfry/internal/fault"
 	"belfry/traces"
@@ -21,9 +22,11 @@ type jaegerQueryV2 struct{ catalog }
 var _ jaegerv2.QueryServiceServer = (*jaegerQueryV2)(nil)
 
 func sendSpans(stream interface {
+	grpc.ServerStream
 	Send(*jaegerv2.SpansResponseChunk) error
-}, trees []*traces.Tree) error {
-	for _, tree := range trees {
+}, f *found) error {
+	f.tellCutTo(stream)
+	for _, tree := range f.trees {
 		td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(traces.AppendTracesData(nil, tree.Spans))
 		if err != nil {
 			return fault.New(fault.Internal, "encode trace: %w", err)
@@ -61,14 +64,14 @@ func (j *jaegerQueryV2) GetTrace(r *jaegerv2.GetTraceRequest, stream jaegerv2.Qu
 	var id traces.TraceID
 	binary.BigEndian.PutUint64(id[:8], r.TraceID.High)
 	binary.BigEndian.PutUint64(id[8:], r.TraceID.Low)
-	trees, err := j.traces(stream.Context(), []traces.TraceID{id}, unixNano(r.StartTime), unixNano(r.EndTime))
+	f, err := j.traces(stream.Context(), []traces.TraceID{id}, unixNano(r.StartTime), unixNano(r.EndTime))
 	if err != nil {
 		return err
 	}
-	if len(trees) == 0 {
+	if len(f.trees) == 0 {
 		return fault.NotFoundf("trace not found")
 	}
-	return sendSpans(stream, trees)
+	return sendSpans(stream, f)
 }
 
 // ArchiveTrace implements jaegerv2.QueryServiceServer. There is no archive:
@@ -102,11 +105,11 @@ func (j *jaegerQueryV2) FindTraces(r *jaegerv2.FindTracesRequest, stream jaegerv
 	if err != nil {
 		return err
 	}
-	trees, _, err := j.findTraces(stream.Context(), req)
+	f, err := j.findTraces(stream.Context(), req)
 	if err != nil {
 		return err
 	}
-	return sendSpans(stream, trees)
+	return sendSpans(stream, f)
 }
 
 // GetServices implements jaegerv2.QueryServiceServer.

@@ -34,7 +34,7 @@ import (
 
 // dial serves the gRPC API as the process does, within an HTTP server, and
 // connects to it.
-func dial(t *testing.T, store traces.Querier, opts ...grpc.DialOption) *grpc.ClientConn {
+func dial(t testing.TB, store traces.Querier, opts ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	rpc := api.NewGRPC(api.Options{
 		Store: store, Now: func() time.Time { return time.Unix(0, tracestest.Epoch).Add(time.Hour) },

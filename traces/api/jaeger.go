@@ -106,24 +106,24 @@ func (j *jaeger) trace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, err := j.tracesByID(r.Context(), []string{id.String()})
+	f, err := j.tracesByID(r.Context(), []string{id.String()})
 	if err != nil {
 		return err
 	}
-	if len(trees) == 0 {
+	if len(f.trees) == 0 {
 		return fault.NotFoundf("trace not found")
 	}
-	return writeList(w, jaegerTraces(trees))
+	return writeJaegerTraces(w, f)
 }
 
 func (j *jaeger) search(w http.ResponseWriter, r *http.Request) error {
 	p := paramsOf(r)
 	if ids := p.values["traceID"]; len(ids) > 0 {
-		trees, err := j.tracesByID(r.Context(), ids)
+		f, err := j.tracesByID(r.Context(), ids)
 		if err != nil {
 			return err
 		}
-		return writeList(w, jaegerTraces(trees))
+		return writeJaegerTraces(w, f)
 	}
 	req := traceql.SearchRequest{Limit: p.number("limit", 20, j.MaxLimit)}
 	req.To = p.instant("end", time.Microsecond, j.Now().UnixNano()) + int64(time.Microsecond)
@@ -154,11 +154,16 @@ func (j *jaeger) search(w http.ResponseWriter, r *http.Request) error {
 	if req.Query, err = s.query(); err != nil {
 		return err
 	}
-	trees, _, err := j.findTraces(r.Context(), req)
+	f, err := j.findTraces(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	return writeList(w, jaegerTraces(trees))
+	return writeJaegerTraces(w, f)
+}
+
+func writeJaegerTraces(w http.ResponseWriter, f *found) error {
+	f.tellCut(w.Header())
+	return writeList(w, jaegerTraces(f))
 }
 
 type dependency struct {

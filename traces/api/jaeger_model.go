@@ -50,10 +50,14 @@ type jaegerProcess struct {
 	Tags        []jaegerTag `json:"tags"`
 }
 
-func jaegerTraces(trees []*traces.Tree) []jaegerTrace {
-	out := make([]jaegerTrace, 0, len(trees))
-	for _, tree := range trees {
-		out = append(out, jaegerTraceOf(tree))
+func jaegerTraces(f *found) []jaegerTrace {
+	out := make([]jaegerTrace, 0, len(f.trees))
+	for _, tree := range f.trees {
+		trace := jaegerTraceOf(tree)
+		if f.cut[tree.Spans[0].TraceID] {
+			trace.Warnings = append(trace.Warnings, "the trace may have more spans than can be returned")
+		}
+		out = append(out, trace)
 	}
 	return out
 }

@@ -36,9 +36,10 @@ func (j *jaeger) operationsV3(w http.ResponseWriter, r *http.Request) error {
 }
 
 // writeOTLP answers with traces as OTLP's JSON, which has IDs in hex.
-func writeOTLP(w http.ResponseWriter, trees []*traces.Tree) error {
+func writeOTLP(w http.ResponseWriter, f *found) error {
+	f.tellCut(w.Header())
 	var data []byte
-	for _, tree := range trees {
+	for _, tree := range f.trees {
 		data = traces.AppendTracesData(data, tree.Spans)
 	}
 	td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(data)
@@ -54,14 +55,14 @@ func writeOTLP(w http.ResponseWriter, trees []*traces.Tree) error {
 }
 
 func (j *jaeger) traceV3(w http.ResponseWriter, r *http.Request) error {
-	trees, err := j.tracesByID(r.Context(), []string{r.PathValue("id")})
+	f, err := j.tracesByID(r.Context(), []string{r.PathValue("id")})
 	if err != nil {
 		return err
 	}
-	if len(trees) == 0 {
+	if len(f.trees) == 0 {
 		return fault.NotFoundf("trace not found")
 	}
-	return writeOTLP(w, trees)
+	return writeOTLP(w, f)
 }
 
 // queryV3 reads the parameters of a search, from the URL (query.service_name,
@@ -128,11 +129,11 @@ func (j *jaeger) searchV3(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, _, err := j.findTraces(r.Context(), req)
+	f, err := j.findTraces(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	return writeOTLP(w, trees)
+	return writeOTLP(w, f)
 }
 
 // traceSummaries lists what a search finds without its spans.
@@ -145,11 +146,12 @@ func (j *jaeger) traceSummaries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, next, err := j.findTraces(r.Context(), req)
+	f, err := j.findTraces(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	body, err := protojson.Marshal(summariesV3(trees, next, q))
+	f.tellCut(w.Header())
+	body, err := protojson.Marshal(summariesV3(f, q))
 	if err != nil {
 		return fault.New(fault.Internal, "encode summaries: %w", err)
 	}

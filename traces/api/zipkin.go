@@ -107,11 +107,12 @@ func zipkinTraces(trees []*traces.Tree) ([][]*zipkinmodel.SpanModel, error) {
 	return out, nil
 }
 
-func (z *zipkin) writeTraces(w http.ResponseWriter, trees []*traces.Tree, err error) error {
+func (z *zipkin) writeTraces(w http.ResponseWriter, f *found, err error) error {
 	if err != nil {
 		return err
 	}
-	list, err := zipkinTraces(trees)
+	f.tellCut(w.Header())
+	list, err := zipkinTraces(f.trees)
 	if err != nil {
 		return err
 	}
@@ -124,14 +125,15 @@ func (z *zipkin) trace(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trees, err := z.traces(r.Context(), []traces.TraceID{id}, 0, 0)
+	f, err := z.traces(r.Context(), []traces.TraceID{id}, 0, 0)
 	if err != nil {
 		return err
 	}
-	if len(trees) == 0 {
+	if len(f.trees) == 0 {
 		return fault.NotFoundf("trace %s not found", id)
 	}
-	spans, err := zipkinSpans(trees[0])
+	f.tellCut(w.Header())
+	spans, err := zipkinSpans(f.trees[0])
 	if err != nil {
 		return err
 	}
@@ -148,8 +150,8 @@ func (z *zipkin) traceMany(w http.ResponseWriter, r *http.Request) error {
 		}
 		ids = append(ids, id)
 	}
-	trees, err := z.traces(r.Context(), ids, 0, 0)
-	return z.writeTraces(w, trees, err)
+	f, err := z.traces(r.Context(), ids, 0, 0)
+	return z.writeTraces(w, f, err)
 }
 
 func (z *zipkin) search(w http.ResponseWriter, r *http.Request) error {
@@ -185,8 +187,8 @@ func (z *zipkin) search(w http.ResponseWriter, r *http.Request) error {
 	if req.Query, err = s.query(); err != nil {
 		return err
 	}
-	trees, _, err := z.findTraces(r.Context(), req)
-	return z.writeTraces(w, trees, err)
+	f, err := z.findTraces(r.Context(), req)
+	return z.writeTraces(w, f, err)
 }
 
 type zipkinDependency struct {

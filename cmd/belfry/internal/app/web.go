@@ -202,7 +202,8 @@ func (a *App) routeLogs(mux *http.ServeMux) {
 func (a *App) routeTraces(mux *http.ServeMux) {
 	opts := traceapi.Options{
 		Store: a.stores.traces, Engine: a.stores.traceql, Version: a.opts.Version, Logger: a.logger.With("component", "traces"),
-		Deleter: a.stores.traces, CancelWindow: time.Duration(a.cfg.Traces.Deletion.CancelWindow), Audit: a.record,
+		MaxTraceSpans: a.cfg.Traces.Limits.MaxTraceSpans,
+		Deleter:       a.stores.traces, CancelWindow: time.Duration(a.cfg.Traces.Deletion.CancelWindow), Audit: a.record,
 	}
 	deletions := a.api("deletions", traceapi.NewDeletions(opts))
 	mux.Handle(traceapi.DeletionsPath, deletions)
