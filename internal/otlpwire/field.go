@@ -1,6 +1,7 @@
 package otlpwire
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -135,10 +136,29 @@ const replacement = "\uFFFD"
 // Text returns s if it is UTF-8. Otherwise it returns a copy, appended to
 // scratch[:0], with U+FFFD for each run of bytes that are not.
 func Text(s, scratch []byte) []byte {
-	if utf8.Valid(s) {
+	if isASCII(s) || utf8.Valid(s) {
 		return s
 	}
 	return appendValid(scratch[:0], s)
+}
+
+// isASCII tells of short texts sooner than utf8.Valid that they are ASCII.
+func isASCII(s []byte) bool {
+	const high = 0x8080808080808080
+	n := len(s)
+	switch {
+	case n >= 8:
+		w := binary.LittleEndian.Uint64(s[n-8:])
+		for ; len(s) > 8; s = s[8:] {
+			w |= binary.LittleEndian.Uint64(s)
+		}
+		return w&high == 0
+	case n >= 4:
+		return (binary.LittleEndian.Uint32(s)|binary.LittleEndian.Uint32(s[n-4:]))&(high>>32) == 0
+	case n > 0:
+		return (s[0]|s[n>>1]|s[n-1])&0x80 == 0
+	}
+	return true
 }
 
 func appendValid(dst, s []byte) []byte {

@@ -1,5 +1,7 @@
 package otlpwire
 
+import "google.golang.org/protobuf/encoding/protowire"
+
 // Scope is the fixed part of an InstrumentationScope; its attributes are field 3.
 type Scope struct {
 	Name    []byte
@@ -121,18 +123,21 @@ func (w *Walker) walkScope(message []byte, g Group, group func(*Group) error, re
 	}
 	told := false
 	for b := message; len(b) > 0; {
-		f, rest, err := Next(b)
-		if err != nil {
-			return err
+		raw, rest, ok := nextRecord(b)
+		if !ok {
+			var f Field
+			if f, rest, err = Next(b); err != nil {
+				return err
+			}
+			if f.Number != ScopeRecords {
+				b = rest
+				continue
+			}
+			if raw, err = f.AsBytes(); err != nil {
+				return err
+			}
 		}
 		b = rest
-		if f.Number != ScopeRecords {
-			continue
-		}
-		raw, err := f.AsBytes()
-		if err != nil {
-			return err
-		}
 		if !told {
 			told = true
 			if err := group(&g); err != nil {
@@ -146,10 +151,23 @@ func (w *Walker) walkScope(message []byte, g Group, group func(*Group) error, re
 	return nil
 }
 
+// nextRecord returns a record that a message begins with; ok is false where Next has to look.
+func nextRecord(b []byte) (record, rest []byte, ok bool) {
+	if b[0] != ScopeRecords<<3|byte(protowire.BytesType) {
+		return nil, nil, false
+	}
+	return NextBytes(b)
+}
+
 // shared finds fields 1 (a message) and 3 (a string), wherever they are.
 func (w *Walker) shared(message []byte, level int, msg, url *[]byte) error {
 	pieces := 0
 	for b := message; len(b) > 0; {
+		// ResourceScopes has the same number.
+		if _, rest, ok := nextRecord(b); ok {
+			b = rest
+			continue
+		}
 		f, rest, err := Next(b)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"belfry/internal/columnar/encoding"
 )
@@ -306,6 +307,9 @@ func (t *templater) template(id uint32) []byte { return t.list.data[t.list.offs[
 // prune gives values of rare templates to the template of the rest, and leaves
 // out templates without uses.
 func (t *templater) prune(b *Builder) {
+	if !slices.ContainsFunc(t.uses, func(n uint32) bool { return n < minTemplateUses }) {
+		return
+	}
 	rest, _ := t.intern([]byte(restTemplate), 0, 1)
 	numbers, places := 0, 0
 	keptNumbers, keptPlaces := t.numbers[:0], t.spare[:0]
