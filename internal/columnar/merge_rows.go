@@ -38,6 +38,15 @@ type mergeCursor struct {
 	row   int
 	end   int // of the run
 	out   []int
+	codes []column.Codes // of the block's columns
+}
+
+// codesOf returns the codes of a column of the block.
+func (c *mergeCursor) codesOf(i int) *column.Codes {
+	for len(c.codes) <= i {
+		c.codes = append(c.codes, column.Codes{})
+	}
+	return &c.codes[i]
 }
 
 func (c *mergeCursor) advance() (bool, error) {
@@ -45,6 +54,9 @@ func (c *mergeCursor) advance() (bool, error) {
 	if err != nil || b == nil {
 		c.block = nil
 		return false, err
+	}
+	for i := range c.codes {
+		c.codes[i].Reset()
 	}
 	c.block, c.run, c.row = b, 0, 0
 	c.end = b.runs[0].Rows
@@ -291,7 +303,7 @@ func (m *merger) copyColumns(s *mergeSegment, out []int, at uint32) error {
 		}
 		b := &m.cols[o].b
 		before := b.Size()
-		b.AppendVector(at, v, s.from, s.to)
+		b.AppendCoded(at, v, s.from, s.to, s.c.codesOf(i))
 		m.bytes += b.Size() - before
 	}
 	return nil

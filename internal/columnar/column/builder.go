@@ -18,6 +18,8 @@ type Builder struct {
 	nums []uint64
 	offs []uint32 // count+1 offsets into data once there is a value
 	data []byte
+
+	codes *codes // nil: values are not coded
 }
 
 // Count returns the number of values.
@@ -33,6 +35,9 @@ func (b *Builder) LastRow() int {
 
 // Size returns the bytes held, about.
 func (b *Builder) Size() int {
+	if b.isCoded() {
+		return b.codes.raw + 4*(b.count+1) + 4*len(b.rows) // as much as it would be without
+	}
 	return len(b.data) + 4*len(b.offs) + 8*len(b.nums) + 4*len(b.rows)
 }
 
@@ -69,6 +74,9 @@ func (b *Builder) AppendNum(row uint32, v uint64) {
 
 // AppendBytes appends a byte string.
 func (b *Builder) AppendBytes(row uint32, v []byte) {
+	if b.codes != nil {
+		b.expand()
+	}
 	b.addRow(row)
 	if len(b.offs) == 0 {
 		b.offs = append(b.offs, 0)
@@ -88,6 +96,7 @@ func (b *Builder) AppendValue(row uint32, v Value) {
 
 // DropLast takes back the last value.
 func (b *Builder) DropLast() {
+	b.expand()
 	b.count--
 	if b.sparse {
 		b.rows = b.rows[:b.count]
@@ -104,11 +113,15 @@ func (b *Builder) DropLast() {
 func (b *Builder) Reset() {
 	b.sparse, b.count = false, 0
 	b.rows, b.nums, b.offs, b.data = b.rows[:0], b.nums[:0], b.offs[:0], b.data[:0]
+	if b.codes != nil {
+		b.codes.on = false
+	}
 }
 
 // AppendBuilder appends the values that src has in rows [from, to), as rows
 // that begin at row at.
 func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
+	b.expand()
 	lo, hi := src.search(from), src.search(to)
 	if lo == hi {
 		return
@@ -190,6 +203,7 @@ func (b *Builder) search(row int) int {
 // AppendVector appends the values that v has in rows [from, to), as rows that
 // begin at row at.
 func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
+	b.expand()
 	num := !b.Kind.VarWidth()
 	if num && v.present == nil && !b.sparse && int(at) == b.count {
 		b.nums = append(b.nums, v.nums[from:to]...)
@@ -215,6 +229,7 @@ func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
 // Vector returns the builder's values as a vector of n rows, which must be above
 // the last row. It shares the builder's memory.
 func (b *Builder) Vector(n int, a *Arena) *Vector {
+	b.expand()
 	v := &Vector{kind: b.Kind, n: n, count: b.count}
 	rows := b.rows
 	full := !b.sparse && b.count == n
@@ -255,7 +270,11 @@ func (b *Builder) EachBytes(f func(row uint32, v []byte)) {
 		if b.sparse {
 			row = b.rows[i]
 		}
-		f(row, b.data[b.offs[i]:b.offs[i+1]])
+		id := uint32(i)
+		if b.isCoded() {
+			id = b.codes.ids[i]
+		}
+		f(row, b.entry(id))
 	}
 }
 

@@ -113,7 +113,7 @@ func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([
 		return dst, m
 	}
 	e.pages = e.pages[:0]
-	ok := e.buildDict(b)
+	ok := e.dictionary(b)
 	if ok {
 		e.dictOf = b
 	}
@@ -169,6 +169,30 @@ func (e *Encoder) appendPresence(dst []byte, b *Builder, n, mode int) []byte {
 	return encoding.AppendInts(dst, e.words)
 }
 
+// dictionary is buildDict for any builder. One that is coded and does not deserve a dictionary is not
+// coded any more then.
+func (e *Encoder) dictionary(b *Builder) bool {
+	if !b.isCoded() {
+		return e.buildDict(b)
+	}
+	e.entries.Reset()
+	e.entries.Kind, e.entries.count = String, len(b.offs)-1
+	e.entries.offs, e.entries.data = append(e.entries.offs, b.offs...), append(e.entries.data, b.data...)
+	e.ids = append(e.ids[:0], b.codes.ids...)
+	if e.entries.count > min(maxDict, b.count/2+1) || !e.worthDict(b.Kind, b.codes.raw) {
+		b.expand()
+		return false
+	}
+	return true
+}
+
+// worthDict reports whether the dictionary in e.entries is worth it for values of raw bytes.
+func (e *Encoder) worthDict(k Kind, raw int) bool {
+	// Text that repeats compresses well without a dictionary too, unless the
+	// repetition is far; four to one is where the dictionary is surely smaller.
+	return k == ID || e.entries.count <= 256 || len(e.entries.data)*4 <= raw
+}
+
 // buildDict fills e.entries and e.ids, and reports whether a dictionary is worth it.
 func (e *Encoder) buildDict(b *Builder) bool {
 	n := b.count
@@ -215,9 +239,7 @@ func (e *Encoder) buildDict(b *Builder) bool {
 		}
 		e.ids[i] = lastID
 	}
-	// Text that repeats compresses well without a dictionary too, unless the
-	// repetition is far; four to one is where the dictionary is surely smaller.
-	return b.Kind == ID || e.entries.count <= 256 || len(e.entries.data)*4 <= len(b.data)
+	return e.worthDict(b.Kind, len(b.data))
 }
 
 // appendPage appends values [from, to) as one page: lengths, then the bytes.

@@ -75,6 +75,8 @@ type templater struct {
 
 	guesses [256]uint32 // by how a value begins and ends: its likely template plus one
 
+	small [smallNumbers / 64]uint64 // numbers that collect has seen
+
 	key    []byte // scratch: the value's template
 	spare  []span
 	sorted []uint64 // the numbers by template and place
@@ -459,111 +461,3 @@ var powersOf10 = func() (t [20]uint64) {
 	}
 	return t
 }()
-
-// collect adds what a filter of the split values holds: the templates once, and
-// of each value what its slots touch.
-func (t *templater) collect(b *Builder, set *encoding.TextSet) {
-	plain := make([]bool, t.list.count)
-	classes := make([]uint8, t.list.count) // of widths of numbers: bit 1, 2 and 3 (or more)
-	at := 0
-	for _, id := range t.ids {
-		for range t.slots[id][0] {
-			classes[id] |= 1 << min(t.widths[at], 3)
-			at++
-		}
-	}
-	for id := range t.list.count {
-		text := t.template(uint32(id))
-		if plain[id] = isPlain(text); plain[id] {
-			t.collectTemplate(text, classes[id], set)
-		}
-	}
-	at = 0
-	for i, id := range t.ids {
-		slots := t.places[at : at+t.slots[id][0]+t.slots[id][1]]
-		at += len(slots)
-		value := b.data[b.offs[i]:b.offs[i+1]]
-		if !plain[id] || len(slots) == 1 && len(value) == int(slots[0].end-slots[0].start) && !slots[0].number {
-			set.AddText(value)
-			continue
-		}
-		collectSlots(value, b.offs[i], slots, set)
-	}
-}
-
-// collectSlots adds the words that touch a value's slots, and the grams that touch slots of text.
-func collectSlots(value []byte, base uint32, slots []span, set *encoding.TextSet) {
-	done := 0
-	for _, s := range slots {
-		start, end := int(s.start-base), int(s.end-base)
-		if !s.number {
-			set.AddGrams(value[max(start-2, 0):min(end+2, len(value))])
-		}
-		if start < done {
-			continue // in the word before
-		}
-		for start > 0 && encoding.IsWordByte(value[start-1]) {
-			start--
-		}
-		for end < len(value) && encoding.IsWordByte(value[end]) {
-			end++
-		}
-		set.AddWord(value[start:end])
-		done = end
-	}
-}
-
-// collectTemplate adds the words of a template that touch no slot, and its grams
-// with numbers of each class of widths that occur: for grams, all digits are alike.
-func (t *templater) collectTemplate(text []byte, classes uint8, set *encoding.TextSet) {
-	for i := 0; ; {
-		start, end := encoding.NextWord(text, i) // slots count as bytes of words
-		if start == len(text) {
-			break
-		}
-		if isPlainWord(text[start:end]) {
-			set.AddWord(text[start:end])
-		}
-		i = end
-	}
-	for class := 1; class <= 3; class++ {
-		if classes != 0 && classes>>class&1 == 0 {
-			continue
-		}
-		t.key = t.key[:0]
-		for _, c := range text {
-			switch c {
-			case numberSlot:
-				t.key = append(t.key, "000"[:class]...)
-			case textSlot:
-				set.AddGrams(t.key)
-				t.key = t.key[:0]
-			default:
-				t.key = append(t.key, c)
-			}
-		}
-		set.AddGrams(t.key)
-		if classes == 0 {
-			break
-		}
-	}
-}
-
-// isPlain reports whether a template is ASCII but for its slots.
-func isPlain(text []byte) bool {
-	for _, c := range text {
-		if c >= 0x80 && c != numberSlot && c != textSlot {
-			return false
-		}
-	}
-	return true
-}
-
-func isPlainWord(word []byte) bool {
-	for _, c := range word {
-		if c >= 0x80 {
-			return false
-		}
-	}
-	return true
-}

@@ -104,6 +104,13 @@ func (s *TextSet) AddWord(word []byte) {
 	s.addWord(word, multi)
 }
 
+// AddNumber adds a word of digits.
+func (s *TextSet) AddNumber(digits []byte) {
+	if s.words.Add(hashWord(digits)) {
+		s.lengths[0] |= 1 << min(len(digits), longWord)
+	}
+}
+
 func (s *TextSet) addWord(word []byte, multi bool) {
 	if multi {
 		word = foldWord(word)
