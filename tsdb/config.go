@@ -140,7 +140,7 @@ type LimitsConfig struct {
 	MaxLabelNameLength  int            `yaml:"max_label_name_length"`  // bytes
 	MaxLabelValueLength int            `yaml:"max_label_value_length"` // bytes
 	MaxAhead            model.Duration `yaml:"max_ahead"`              // how far in the future a timestamp may be
-	MaxExemplars        int            `yaml:"max_exemplars"`          // newest exemplars kept; zero turns them off
+	MaxExemplars        int            `yaml:"max_exemplars"`          // newest exemplars in memory; zero turns them off
 	MaxMetadata         int            `yaml:"max_metadata"`           // metric families with type, help and unit
 }
 

@@ -79,7 +79,10 @@ func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matc
 		}
 		defer d.changes.add(mint, maxt, nil)
 		defer d.wake()
-		return d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) })
+		if err := d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) }); err != nil {
+			return err
+		}
+		return d.kept.remove(mint, maxt, ms)
 	})
 }
 

@@ -69,6 +69,7 @@ type appender struct {
 
 	mint, maxt int64 // of what was appended; mint is above maxt if nothing was
 	appended   int
+	exemplars  int
 	rejected   metrics.Tally
 	lastFamily string // whose metadata was recorded last
 
@@ -86,6 +87,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		if st > 0 && a.zeroSamples {
 			a.mint = min(a.mint, st)
 		}
+		a.exemplars += len(o.Exemplars)
 		if a.batch != nil {
 			a.record(got, t, v, h != nil || fh != nil)
 		}
@@ -158,6 +160,7 @@ func (a *appender) Commit() error {
 	if err := a.db.commitDone(); err != nil {
 		return fault.Unavailablef(retryDisk, "commit samples: %w", err)
 	}
+	a.db.kept.note(a.exemplars)
 	a.db.store.metrics.appended.WithLabelValues(a.db.id).Add(float64(a.appended))
 	return nil
 }

@@ -49,7 +49,7 @@ func (d *database) snapshot(dir string, withHead bool) error {
 			return fmt.Errorf("snapshot cold block %s: %w", b.ID(), err)
 		}
 	}
-	return nil
+	return d.kept.link(filepath.Join(dir, exemplarsDir))
 }
 
 // blockMetas describes the blocks that queries see, by time.

@@ -64,6 +64,7 @@ type database struct {
 	changes  *changes
 	metadata *metadataStore
 	syncer   *walSyncer
+	kept     *keptExemplars
 
 	cold       *coldBlocks
 	tending    sync.Mutex    // one at a time looks after the cold blocks
@@ -109,6 +110,10 @@ func (d *database) open() error {
 		// What can be read is served; damage is not made worse by refusing it.
 		d.store.metrics.backgroundFailures.WithLabelValues(d.id, "open cold blocks").Inc()
 		log.Error("cold blocks cannot be read", "error", err)
+	}
+	if d.kept, err = openExemplars(d); err != nil {
+		d.store.metrics.backgroundFailures.WithLabelValues(d.id, "open exemplars").Inc()
+		log.Error("exemplars cannot be read", "error", err)
 	}
 	db, err := tsdb.Open(d.dir, log, d.registry, d.tsdbOptions(), nil)
 	if err != nil {
@@ -192,6 +197,9 @@ func (d *database) run() {
 		case <-eachMinute.C:
 			d.background("save metadata", d.metadata.save)
 			d.background("retention", d.dropOldHead)
+			d.background("exemplars", d.kept.tend)
+		case <-d.kept.full:
+			d.background("exemplars", d.kept.save)
 		}
 	}
 }
@@ -208,7 +216,7 @@ func (d *database) close() error {
 	d.cancelCold()
 	d.wg.Wait()
 	d.store.metrics.removeTenant(d)
-	errs := []error{d.metadata.save()}
+	errs := []error{d.metadata.save(), d.kept.save()}
 	if err := d.tsdb.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close metrics of tenant %s: %w", d.id, err))
 	}

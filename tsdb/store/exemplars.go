@@ -40,6 +40,7 @@ func (s *Store) AppendExemplars(ctx context.Context, exemplars []metrics.SeriesE
 	if err := db.commitDone(); err != nil {
 		return 0, fault.Unavailablef(retryDisk, "commit exemplars: %w", err)
 	}
+	db.kept.note(stored)
 	return stored, nil
 }
 

@@ -183,9 +183,9 @@ func (q *exemplarQuerier) Select(start, end int64, matchers ...[]*labels.Matcher
 		return nil, err
 	}
 	defer q.store.release(db)
-	inner, err := db.tsdb.ExemplarQuerier(q.ctx)
+	found, err := db.kept.query(start, end, matchers)
 	if err != nil {
-		return nil, classify("open exemplar querier", err)
+		return nil, classify("select exemplars", err)
 	}
-	return inner.Select(start, end, matchers...)
+	return found, nil
 }

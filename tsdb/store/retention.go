@@ -72,7 +72,7 @@ func (d *database) beyondSize(blocks []*tsdb.Block) []sizedBlock {
 	}
 	slices.SortStableFunc(all, func(a, b aged) int { return cmp.Compare(b.maxt, a.maxt) })
 	var beyond []sizedBlock
-	total := db.Head().Size()
+	total := db.Head().Size() + d.kept.files.Size()
 	for _, b := range all {
 		if total += b.Size(); total > limit {
 			beyond = append(beyond, b.sizedBlock)
