@@ -35,8 +35,16 @@ func (e *Engine) Range(ctx context.Context, tenant string, req RangeRequest) (*R
 	if steps := (req.To - req.From + req.Step - 1) / req.Step; steps > int64(e.limits.Points) {
 		return nil, fault.Invalidf("%d steps are over the limit of %d; choose a larger step", steps, e.limits.Points)
 	}
+	if req.Query.extrapolates() {
+		return nil, fault.Invalidf("the hint extrapolate is not supported: numbers are those of the spans that are stored")
+	}
 	req.Exemplars = req.Query.exemplars(req.Exemplars)
 	return e.rangeQuery(ctx, tenant, req.Query, &req)
+}
+
+// extrapolates reports whether a query asks for numbers of more spans than there are.
+func (q *Query) extrapolates() bool {
+	return slices.ContainsFunc(q.Hints, func(h Hint) bool { return h.Name == "extrapolate" && h.Value.isTrue() })
 }
 
 // exemplars returns how many exemplars a query may have that was asked for with so
