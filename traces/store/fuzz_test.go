@@ -21,24 +21,24 @@ import (
 )
 
 // comparable writes a span so that what the two decoders may see differently is
-// left out: arrays and maps are compared by their JSON.
+// left out: arrays and maps are compared by their JSON, and what is not UTF-8 as
+// the store keeps it.
 func comparable(s traces.Span) string {
-	values := func(list []traces.Attribute) string { return string(traces.Map(list...).AppendJSON(nil)) }
-	out := fmt.Sprintf("%s %s %s %d %d %q %d %d %q %q %d %d %d %d %s", s.TraceID, s.ID, s.ParentID, s.Start, s.Duration, s.Name, s.Kind,
-		s.Status, s.StatusMessage, s.TraceState, s.Flags, s.DroppedAttributes, s.DroppedEvents, s.DroppedLinks, values(s.Attributes))
-	var outSb28 strings.Builder
+	valid := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
+	values := func(list []traces.Attribute) string { return valid(string(traces.Map(list...).AppendJSON(nil))) }
+	out := fmt.Sprintf("%s %s %s %d %d %q %d %d %q %q %d %d %d %d %s", s.TraceID, s.ID, s.ParentID, s.Start, s.Duration, valid(s.Name), s.Kind,
+		s.Status, valid(s.StatusMessage), valid(s.TraceState), s.Flags, s.DroppedAttributes, s.DroppedEvents, s.DroppedLinks, values(s.Attributes))
+	var parts strings.Builder
 	for _, e := range s.Events {
-		outSb28.WriteString(fmt.Sprintf(" event %d %q %d %s", e.Time, e.Name, e.DroppedAttributes, values(e.Attributes)))
+		parts.WriteString(fmt.Sprintf(" event %d %q %d %s", e.Time, valid(e.Name), e.DroppedAttributes, values(e.Attributes)))
 	}
-	out += outSb28.String()
-	var outSb31 strings.Builder
 	for _, l := range s.Links {
-		outSb31.WriteString(fmt.Sprintf(" link %s %s %q %d %d %s", l.TraceID, l.SpanID, l.TraceState, l.Flags, l.DroppedAttributes, values(l.Attributes)))
+		parts.WriteString(fmt.Sprintf(" link %s %s %q %d %d %s", l.TraceID, l.SpanID, valid(l.TraceState), l.Flags, l.DroppedAttributes, values(l.Attributes)))
 	}
-	out += outSb31.String()
+	out += parts.String()
 	r := s.Resource
-	return out + fmt.Sprintf(" resource %s %d %q scope %q %q %s %d %q", values(r.Attributes), r.DroppedAttributes, r.SchemaURL,
-		r.ScopeName, r.ScopeVersion, values(r.ScopeAttributes), r.ScopeDroppedAttributes, r.ScopeSchemaURL)
+	return out + fmt.Sprintf(" resource %s %d %q scope %q %q %s %d %q", values(r.Attributes), r.DroppedAttributes, valid(r.SchemaURL),
+		valid(r.ScopeName), valid(r.ScopeVersion), values(r.ScopeAttributes), r.ScopeDroppedAttributes, valid(r.ScopeSchemaURL))
 }
 
 func comparables(spans []traces.Span) []string {
@@ -55,6 +55,9 @@ func FuzzDecode(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(traces.AppendTracesData(nil, tracestest.NewRandom(seed).Spans(3)))
 	}
+	odd := tracestest.NewRandom(1).Spans(1)
+	odd[0].Name, odd[0].StatusMessage = "not \xc0 UTF-8", "\xff\xfe"
+	f.Add(traces.AppendTracesData(nil, odd))
 	config := store.DefaultConfig()
 	config.Retention.Time = 0
 	s, err := store.Open(store.Options{
