@@ -32,7 +32,7 @@ const (
 )
 
 // Rejection is the error of one sample that a store refuses by its own rules.
-type Rejection struct {
+type Rejection struct { //nolint:errname // what it says, not that it failed
 	Reason Reason
 	Err    error
 }

@@ -233,7 +233,7 @@ func settings(base string) escalation.Settings {
 // world is a database, a clock, phones and the engine of one process.
 type world struct {
 	t      *testing.T
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // ends with the test
 	place  statetest.Database
 	clock  *virtualClock
 	phones *phones

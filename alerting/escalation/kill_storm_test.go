@@ -3,6 +3,7 @@ package escalation_test
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func TestKilledInAStorm(t *testing.T) {
 	}
 	const gathering = -1 // not after a summary, but while the first page is sent
 	for _, late := range []time.Duration{gathering, 0, time.Millisecond, 5 * time.Millisecond} {
-		t.Run(fmt.Sprint(int64(late)), func(t *testing.T) {
+		t.Run(strconv.FormatInt(int64(late), 10), func(t *testing.T) {
 			t.Parallel()
 			k := &killRun{t: t, phones: newPhones(t, newClock()), path: filepath.Join(t.TempDir(), "belfry.db"), env: []string{killStorm + "=1"}}
 			var once sync.Once

@@ -16,34 +16,34 @@ type Event interface{ isEvent() }
 // The events. By is who did it, a person ID or a free text; Via the way (api,
 // link, events, slack, telegram, email).
 type (
-	// Opened: the incident is new.
+	// Opened means the incident is new.
 	Opened struct{}
-	// Due: what Progress.Next says may be due.
+	// Due means what Progress.Next says may be due.
 	Due struct{}
-	// Acknowledge: somebody takes it.
+	// Acknowledge means somebody takes it.
 	Acknowledge struct{ By, Via string }
-	// Unacknowledge: somebody gives it back.
+	// Unacknowledge means somebody gives it back.
 	Unacknowledge struct{ By, Via string }
-	// Snooze: quiet until then, and then all over again.
+	// Snooze means quiet until then, and then all over again.
 	Snooze struct {
 		By, Via string
 		Until   time.Time
 	}
-	// Reassign: tell these people, or start this policy.
+	// Reassign means tell these people, or start this policy.
 	Reassign struct {
 		By, Via string
 		People  []string
 		Policy  string
 	}
-	// Resolve: it is over. By is empty when all alerts have resolved.
+	// Resolve means it is over. By is empty when all alerts have resolved.
 	Resolve struct{ By, Via string }
-	// Merged: it is the same as another one, which goes on.
+	// Merged means it is the same as another one, which goes on.
 	Merged struct{ By, Via, Into string }
-	// SetSeverity: it is more, or less, severe than it seemed.
+	// SetSeverity means it is more, or less, severe than it seemed.
 	SetSeverity struct{ By, Via, Severity string }
-	// Remind: the source says again that it is not over, for a reason.
+	// Remind means the source says again that it is not over, for a reason.
 	Remind struct{ Reason string }
-	// Unreached: every page of a step has finally failed.
+	// Unreached means every page of a step has finally failed.
 	Unreached struct{ Generation, Round, Step int }
 )
 

@@ -96,10 +96,10 @@ func SpansBehind(expr string) string {
 // indexOutside returns the place of a byte outside of strings, -1 for none.
 func indexOutside(text string, from int, wanted byte) int {
 	for i := from; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == wanted:
+		switch c := text[i]; c {
+		case wanted:
 			return i
-		case c == '"' || c == '`':
+		case '"', '`':
 			i = stringEnd(text, i)
 		}
 	}

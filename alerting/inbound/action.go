@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,10 +63,8 @@ func perform(ctx context.Context, e *escalation.Engine, p press) (answer string,
 // service gives.
 func whoHas(e *escalation.Engine, fits func(oncall.Method) bool, name, service string) string {
 	for _, p := range e.Directory().People() {
-		for _, m := range p.Methods {
-			if fits(m) {
-				return p.ID
-			}
+		if slices.ContainsFunc(p.Methods, fits) {
+			return p.ID
 		}
 	}
 	name = incident.Clip(strings.TrimSpace(name), maxName)

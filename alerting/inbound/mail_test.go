@@ -97,9 +97,11 @@ func TestMailPages(t *testing.T) {
 	require.NotEmpty(t, list()[0].Title)
 	require.Equal(t, 552, code(t, send(address, to, "Subject: big", "", strings.Repeat(strings.Repeat("x", 70)+"\r\n", 1000))))
 	deep := "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	var deepSb100 strings.Builder
 	for range 10 {
-		deep += "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+		deepSb100.WriteString("--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n")
 	}
+	deep += deepSb100.String()
 	require.Equal(t, 554, code(t, send(address, to, "Subject: deep\r\n"+deep+"x")))
 }
 

@@ -66,7 +66,7 @@ func (n *Notifier) deliver(ctx context.Context, recipient string, data []byte) e
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // after a refusal; a good session ended with QUIT
 	return s.session(c, secure, host, recipient, data)
 }
 

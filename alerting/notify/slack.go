@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -162,9 +163,7 @@ func slackFields(m *Message) (fields []obj) {
 func slackButtons(m *Message, interactive bool) (buttons []obj) {
 	button := func(label string, more obj) {
 		b := obj{"type": "button", "text": obj{"type": "plain_text", "text": label}}
-		for k, v := range more {
-			b[k] = v
-		}
+		maps.Copy(b, more)
 		buttons = append(buttons, b)
 	}
 	interactive = interactive && !m.General() // a press names one incident

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"belfry/alerting/oncall"
@@ -26,9 +27,7 @@ func (n *Notifier) teams(ctx context.Context, to oncall.Method, m *Message, text
 func teamsCard(m *Message, text Text) obj {
 	block := func(text string, more obj) obj {
 		b := obj{"type": "TextBlock", "text": text, "wrap": true}
-		for k, v := range more {
-			b[k] = v
-		}
+		maps.Copy(b, more)
 		return b
 	}
 	tone := map[string]string{"#2f9e44": "Good", "#e03131": "Attention", "#1971c2": "Accent"}[color(m)]

@@ -121,13 +121,15 @@ func (n *Notifier) telegramButtons(m *Message) (rows [][]obj, links string) {
 	case m.AcknowledgeURL != "":
 		list = append([]Link{{m.AcknowledgeLabel(), m.AcknowledgeURL}}, list...)
 	}
+	var plain strings.Builder
 	for _, l := range list {
 		if u, err := url.Parse(l.URL); err == nil && strings.Contains(u.Hostname(), ".") {
 			open = append(open, obj{"text": l.Label, "url": l.URL})
 		} else {
-			links += "\n" + l.Label + ": " + html.EscapeString(l.URL)
+			plain.WriteString("\n" + l.Label + ": " + html.EscapeString(l.URL))
 		}
 	}
+	links = plain.String()
 	if len(act) > 0 {
 		rows = append(rows, act)
 	}

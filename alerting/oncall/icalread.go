@@ -2,6 +2,7 @@ package oncall
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -100,7 +101,7 @@ func (r *icalReader) event(e ical.Event) error {
 	}
 	length := end.Sub(start)
 	if length <= 0 {
-		return fmt.Errorf("it does not end after it starts")
+		return errors.New("it does not end after it starts")
 	}
 	person, err := r.person(e)
 	if err != nil {
@@ -147,5 +148,5 @@ func (r *icalReader) person(e ical.Event) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("it names nobody who is known")
+	return "", errors.New("it names nobody who is known")
 }

@@ -50,8 +50,8 @@ func (r *Router) checkSilence(req *http.Request) (*http.Request, error) {
 	again := req.Clone(req.Context())
 	again.Body = io.NopCloser(bytes.NewReader(body))
 	var s models.PostableSilence
-	if err := json.Unmarshal(body, &s); err != nil {
-		return again, nil
+	if json.Unmarshal(body, &s) != nil {
+		return again, nil //nolint:nilerr // Alertmanager says what is wrong with it
 	}
 	if until := req.URL.Query().Get(UntilAnnotation); until != "" {
 		if until != UntilResolved {
@@ -67,9 +67,9 @@ func (r *Router) checkSilence(req *http.Request) (*http.Request, error) {
 		again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	confirmed := req.URL.Query().Get(confirmParameter) == "true" || s.Comment != nil && strings.Contains(*s.Comment, confirmWord)
-	ms, err := matchersOf(s.Matchers)
-	if confirmed || err != nil || r.knows(req, s.ID, ms) {
-		return again, nil
+	ms, invalid := matchersOf(s.Matchers)
+	if confirmed || invalid != nil || r.knows(req, s.ID, ms) {
+		return again, nil //nolint:nilerr // as above
 	}
 	return again, r.broad(ms)
 }

@@ -193,7 +193,7 @@ func (m *maintenance) look(ctx context.Context, now time.Time) error {
 	}
 	var errs []error
 	for _, w := range windows {
-		if w.Window.open(now) {
+		if w.open(now) {
 			errs = append(errs, m.keepOpen(ctx, &w.Window, of[w.Name], now))
 		} else {
 			errs = append(errs, m.close(ctx, of[w.Name], now))

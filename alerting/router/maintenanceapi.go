@@ -30,7 +30,7 @@ func (r *Router) MaintenanceHandler(prefix string) http.Handler {
 		now := time.Now()
 		for i := range list {
 			s := &list[i]
-			if s.Open = s.Window.open(now); s.Open {
+			if s.Open = s.open(now); s.Open {
 				_, s.Until = s.around(now)
 			} else {
 				s.Next, _ = s.next(now)

@@ -61,7 +61,9 @@ func (p *posted) remember(alerts []*alert.Alert) {
 	defer p.mu.Unlock()
 	for _, a := range alerts {
 		fp := a.Fingerprint()
-		p.known[fp] = p.known[fp] // present, with what was recorded of it
+		if _, known := p.known[fp]; !known {
+			p.known[fp] = time.Time{}
+		}
 	}
 }
 

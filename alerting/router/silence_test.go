@@ -3,10 +3,10 @@ package router
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,7 +62,7 @@ func TestBroadSilencesNeedToBeMeant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, plainRoute)
 		for i := range 150 {
-			g.fire("alertname=A", "instance="+fmt.Sprint(i))
+			g.fire("alertname=A", "instance="+strconv.Itoa(i))
 		}
 		g.fire("alertname=B")
 		synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -124,9 +125,7 @@ var errGroupsChanged = fault.New(fault.Conflict, "another process has changed ru
 // does over a stored group that no longer passes the checks.
 func (e *Engine) withStored(disk map[string]*File, groups []storedGroup) map[string]*File {
 	out := make(map[string]*File, len(disk)+1)
-	for path, f := range disk {
-		out[path] = f
-	}
+	maps.Copy(out, disk)
 	left := 0
 	for _, g := range groups {
 		if _, taken := disk[g.Namespace]; taken {

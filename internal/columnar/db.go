@@ -164,7 +164,7 @@ func Open(o Options) (*DB, error) {
 	db.ctx, db.cancel = context.WithCancel(context.Background())
 	if err := db.open(); err != nil {
 		db.cancel()
-		db.releaseAll()
+		_ = db.releaseAll() // the first error says why
 		return nil, fmt.Errorf("columnar: open %s: %w", o.Dir, err)
 	}
 	db.tasks.Add(2)
@@ -349,7 +349,7 @@ func (db *DB) replay() error {
 	return nil
 }
 
-func (db *DB) synced(took time.Duration, err error) {
+func (db *DB) synced(took time.Duration, _ error) {
 	db.metrics.fsync.Observe(took.Seconds())
 }
 

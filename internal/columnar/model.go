@@ -27,7 +27,7 @@ type Value = column.Value
 // Vector is one column of the selected rows of a block.
 type Vector = column.Vector
 
-// Constructors of values.
+// String returns a String value.
 func String(s string) Value { return column.StringValue(s) }
 
 // Int returns an Int value.

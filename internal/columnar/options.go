@@ -14,10 +14,10 @@ import (
 type Durability uint8
 
 const (
-	// DurabilityWrite: the operating system has the bytes (they survive kill -9
+	// DurabilityWrite means that the operating system has the bytes (they survive kill -9
 	// of the process), the disk has them at most SyncInterval later.
 	DurabilityWrite Durability = iota
-	// DurabilityFsync: the disk has the bytes.
+	// DurabilityFsync means that the disk has the bytes.
 	DurabilityFsync
 )
 

@@ -63,14 +63,14 @@ func (db *DB) openPart(info partInfo) (*partHandle, error) {
 	for i := range r.Streams {
 		d, err := db.streams.parse(r.Streams[i].Key)
 		if err != nil {
-			r.Close()
+			_ = r.Close()
 			return nil, fmt.Errorf("%w: stream directory", part.ErrCorrupt)
 		}
 		h.streams = append(h.streams, d)
 	}
 	h.buffer = mergeBuffer(r)
 	if err := h.loadFilters(); err != nil {
-		r.Close()
+		_ = r.Close()
 		return nil, err
 	}
 	return h, nil

@@ -261,7 +261,7 @@ func TestTail(t *testing.T) {
 	api := New(Options{Store: f.store, Now: func() time.Time { return testNow.Add(time.Second) }})
 	srv := httptest.NewServer(api.Handler())
 	defer srv.Close()
-	conn, _, err := websocket.Dial(t.Context(), srv.URL+"/loki/api/v1/tail?query="+url.QueryEscape(`{app="shop"} |= "level"`), nil)
+	conn, _, err := websocket.Dial(t.Context(), srv.URL+"/loki/api/v1/tail?query="+url.QueryEscape(`{app="shop"} |= "level"`), nil) //nolint:bodyclose // the connection took it over
 	require.NoError(t, err)
 	defer func() { _ = conn.CloseNow() }()
 	read := func() string {

@@ -393,6 +393,6 @@ func (a *API) drilldownLimits(w http.ResponseWriter, _ *http.Request) error {
 	})
 }
 
-func (a *API) shards(w http.ResponseWriter, _ *http.Request) error {
+func (a *API) shards(_ http.ResponseWriter, _ *http.Request) error {
 	return fault.NotFoundf("shards are not supported: send the query as a whole")
 }

@@ -31,8 +31,8 @@ func BenchmarkBatch(b *testing.B) {
 	}
 	batch := m.NewBatch()
 	at := time.Now().UnixNano()
-	b.ResetTimer()
-	for n := 0; n < b.N; n += len(lines) {
+
+	for n := 0; b.Loop(); n += len(lines) {
 		_ = batch.Stream([]byte("stream"), func() ([]logs.Label, error) { return []logs.Label{{Name: "service_name", Value: "s"}}, nil })
 		for i := range lines {
 			batch.Add(at+int64(i)*1e6, "info", lines[i])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,6 +87,6 @@ func TestManyNamesAndValues(t *testing.T) {
 		})
 		require.NoError(t, err)
 		require.Len(t, found, 1)
-		require.Equal(t, fmt.Sprint(n), logs.Lookup(found[0].Metadata, fmt.Sprintf("field_%d", n%names)))
+		require.Equal(t, strconv.Itoa(n), logs.Lookup(found[0].Metadata, fmt.Sprintf("field_%d", n%names)))
 	}
 }

@@ -82,7 +82,7 @@ func TestDeletionsSurviveKills(t *testing.T) {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		require.False(t, strings.Contains(string(b), secret), path)
+		require.NotContains(t, string(b), secret, path)
 		return err
 	}))
 	var audit struct{ Entries []struct{ Action string } }

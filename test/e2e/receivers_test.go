@@ -157,7 +157,7 @@ func TestEveryReceiverReachesTheStores(t *testing.T) {
 		dialAndWrite(t, "udp", statsd, []byte("cart.items:7|g|#shop:north"))
 		require.Equal(t, "7", s.wantSample(`cart_items{shop="north"}`).value)
 	})
-	t.Run("host_metrics", func(t *testing.T) {
+	t.Run("host_metrics", func(*testing.T) {
 		s.wantSample(`system_memory_usage_bytes{state="used", deployment_environment_name="e2e"} > 1e6`)
 		s.wantSample(`system_cpu_load_average_1m or {__name__=~"system_cpu_load_average_1m.*"}`)
 	})

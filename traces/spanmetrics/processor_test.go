@@ -55,7 +55,7 @@ func run(t *testing.T, config spanmetrics.Config, lines string) lastValues {
 			_, err := p.Append(ctx, "t", traces.AppendTracesData(nil, []traces.Span{s}))
 			require.NoError(t, err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a synctest bubble: no time passes
 		cancel()
 		require.NoError(t, <-done)
 	})
@@ -115,10 +115,10 @@ func TestIdleSeriesAreForgotten(t *testing.T) {
 		go func() { done <- p.Run(ctx) }()
 		_, err = p.Append(ctx, "t", traces.AppendTracesData(nil, tracestest.NewRandom(1).Spans(3)))
 		require.NoError(t, err)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a synctest bubble: no time passes
 		require.NotEmpty(t, sink)
 		clear(sink)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // of a synctest bubble: no time passes
 		cancel()
 		require.NoError(t, <-done)
 	})

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"belfry/traces"
@@ -43,7 +44,7 @@ func newHistogram(name string, bounds []float64, base labels.Labels) *histogram 
 // named returns base with a metric's name and more labels.
 func named(base labels.Labels, name string, more ...string) labels.Labels {
 	b := labels.NewBuilder(base)
-	b.Set(labels.MetricName, name)
+	b.Set(model.MetricNameLabel, name)
 	for i := 0; i < len(more); i += 2 {
 		b.Set(more[i], more[i+1])
 	}

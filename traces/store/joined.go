@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 
 	"belfry/internal/columnar"
@@ -221,16 +222,12 @@ func fieldsOfTrace(fields []traces.Field) bool {
 func filterOfTrace(f traces.Filter) bool {
 	switch f := f.(type) {
 	case traces.And:
-		for _, part := range f {
-			if filterOfTrace(part) {
-				return true
-			}
+		if slices.ContainsFunc(f, filterOfTrace) {
+			return true
 		}
 	case traces.Or:
-		for _, part := range f {
-			if filterOfTrace(part) {
-				return true
-			}
+		if slices.ContainsFunc(f, filterOfTrace) {
+			return true
 		}
 	case traces.Compare:
 		return f.Field.OfTrace()

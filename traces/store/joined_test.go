@@ -298,9 +298,11 @@ func rangeText(t *testing.T, store traces.Querier, query string, from, to int64)
 	var lines []string // series of "1" and of 1 look the same
 	for _, s := range result.Series {
 		line := s.Labels.String()
+		var lineSb277 strings.Builder
 		for _, p := range s.Points {
-			line += fmt.Sprintf(" %d:%.9g", p.Time-from, p.Value)
+			lineSb277.WriteString(fmt.Sprintf(" %d:%.9g", p.Time-from, p.Value))
 		}
+		line += lineSb277.String()
 		lines = append(lines, line)
 	}
 	slices.Sort(lines)

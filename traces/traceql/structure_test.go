@@ -36,7 +36,7 @@ func slowRelation(t *traces.Tree, op string, l, r int32) bool {
 
 func slowRelate(t *traces.Tree, op string, left, right positions) positions {
 	var out positions
-	some := func(p int32, list positions, related func(q int32) bool) bool {
+	some := func(list positions, related func(q int32) bool) bool {
 		return slices.ContainsFunc(list, related)
 	}
 	plain := op[len(op)-1:]
@@ -44,13 +44,13 @@ func slowRelate(t *traces.Tree, op string, left, right positions) positions {
 		plain = op[len(op)-2:]
 	}
 	for _, r := range right {
-		if some(r, left, func(l int32) bool { return slowRelation(t, plain, l, r) }) != (op[0] == '!') {
+		if some(left, func(l int32) bool { return slowRelation(t, plain, l, r) }) != (op[0] == '!') {
 			out = append(out, r)
 		}
 	}
 	if op[0] == '&' {
 		for _, l := range left {
-			if some(l, right, func(r int32) bool { return slowRelation(t, plain, l, r) }) && !slices.Contains(out, l) {
+			if some(right, func(r int32) bool { return slowRelation(t, plain, l, r) }) && !slices.Contains(out, l) {
 				out = append(out, l)
 			}
 		}

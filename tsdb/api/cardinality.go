@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/index"
@@ -133,7 +134,7 @@ func (o CardinalityOptions) explore(ctx context.Context, tenantID string, limit 
 	if err != nil {
 		return nil, err
 	}
-	stats, err := census.Stats(labels.MetricName, limit)
+	stats, err := census.Stats(model.MetricNameLabel, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +215,7 @@ func (o CardinalityOptions) withSenders(ctx context.Context, metrics []MetricUse
 	defer q.Close() //nolint:errcheck // reading is done
 	out := slices.Clone(metrics)
 	for i := range out {
-		m := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, out[i].Name)
+		m := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, out[i].Name)
 		// "series" tells the store that no sample will be read.
 		set := q.Select(ctx, false, &storage.SelectHints{Start: now - (3 * time.Hour).Milliseconds(), End: now, Func: "series"}, m)
 		counts := map[Sender]int{}

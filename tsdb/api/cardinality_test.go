@@ -2,8 +2,8 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -23,7 +23,7 @@ func TestCardinalityNamesWhoIsToBlame(t *testing.T) {
 		Limits: func() tsdb.LimitsConfig { return tsdb.LimitsConfig{MaxSeries: 100} },
 	}))
 	for i := range 5 {
-		s.put("a", now, 1, storage.AOptions{}, "__name__", "flood", "user", fmt.Sprint(i), "service_name", "cart")
+		s.put("a", now, 1, storage.AOptions{}, "__name__", "flood", "user", strconv.Itoa(i), "service_name", "cart")
 	}
 	s.put("a", now, 1, storage.AOptions{}, "__name__", "flood", "job", "x")
 	s.put("a", now, 1, storage.AOptions{}, "__name__", "up", "job", "x")

@@ -3,12 +3,12 @@ package cold
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -32,7 +32,7 @@ func small(t testing.TB) []byte {
 			ss = append(ss, s)
 		}
 		for i := range 2 {
-			all = append(all, storage.NewListSeries(labels.FromStrings("__name__", kind, "i", fmt.Sprint(i)), ss))
+			all = append(all, storage.NewListSeries(labels.FromStrings("__name__", kind, "i", strconv.Itoa(i)), ss))
 		}
 	}
 	dir, err := promtsdb.CreateBlock(all, t.TempDir(), 24*hour, discard)

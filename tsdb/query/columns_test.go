@@ -2,7 +2,7 @@ package query
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -22,7 +22,7 @@ func fill(t testing.TB, s storage.Storage, n int) {
 	t.Helper()
 	app := s.AppenderV2(tenant.WithID(context.Background(), tenant.Default))
 	for i := range n {
-		ls := labels.FromStrings("__name__", "requests_total", "instance", fmt.Sprint(i), "job", fmt.Sprint(i%10))
+		ls := labels.FromStrings("__name__", "requests_total", "instance", strconv.Itoa(i), "job", strconv.Itoa(i%10))
 		for k := range int64(60) {
 			_, err := app.Append(0, ls, 0, k*60_000, float64(k*int64(i)), nil, nil, storage.AOptions{})
 			require.NoError(t, err)

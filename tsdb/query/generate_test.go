@@ -2,13 +2,12 @@ package query
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -33,12 +32,12 @@ func generateData(t testing.TB, rng *rand.Rand, s storage.Storage, end int64) {
 			b := labels.NewBuilder(labels.FromStrings("__name__", metric))
 			b.Set("job", string(rune('a'+i%3)))
 			if i%4 != 0 {
-				b.Set("instance", fmt.Sprint(i%4))
+				b.Set("instance", strconv.Itoa(i%4))
 			}
 			if metric == "latency_bucket" {
 				b.Set("le", [...]string{"0.1", "1", "10", "+Inf"}[i/3])
 			} else {
-				b.Set("n", fmt.Sprint(i/3))
+				b.Set("n", strconv.Itoa(i/3))
 			}
 			generateSeries(t, rng, app, b.Labels(), end, metric == "mixed" && i%5 == 0)
 		}
@@ -56,7 +55,7 @@ func generateSeries(t testing.TB, rng *rand.Rand, app storage.AppenderV2, ls lab
 	v := rng.Float64() * 100
 	for at := rng.Int64N(step); at < end; at += step + rng.Int64N(jitter+1) {
 		if native && rng.IntN(3) == 0 {
-			_, err := app.Append(0, ls, 0, at, 0, tsdbutil.GenerateTestHistogram(int64(at/1000)), (*histogram.FloatHistogram)(nil), storage.AOptions{})
+			_, err := app.Append(0, ls, 0, at, 0, tsdbutil.GenerateTestHistogram(int64(at/1000)), nil, storage.AOptions{})
 			require.NoError(t, err)
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -95,7 +96,7 @@ func (u *Usage) Record(ctx context.Context, text string) {
 func (t *tenantUsage) record(s *parser.VectorSelector, now time.Time) {
 	named := false
 	for _, m := range s.LabelMatchers {
-		if m.Name != labels.MetricName || len(m.Value) > maxUsedName {
+		if m.Name != model.MetricNameLabel || len(m.Value) > maxUsedName {
 			continue
 		}
 		named = true
@@ -110,7 +111,7 @@ func (t *tenantUsage) record(s *parser.VectorSelector, now time.Time) {
 		t.recordMatcher(m, now)
 	}
 	if !named { // any metric
-		t.recordMatcher(labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, ""), now)
+		t.recordMatcher(labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, ""), now)
 	}
 }
 

@@ -426,7 +426,7 @@ func coldCrasher(dir string) error {
 		if err := app.Commit(); err != nil {
 			return err
 		}
-		fmt.Println("committed", n)
+		fmt.Fprintln(os.Stdout, "committed", n)
 		if n%4 == 3 {
 			if err := s.CompactHead(ctx); err != nil {
 				return err

@@ -57,7 +57,7 @@ func crashWriter(dir string, base int64) error {
 		if err := app.Commit(); err != nil {
 			return err
 		}
-		fmt.Println("committed", n)
+		fmt.Fprintln(os.Stdout, "committed", n)
 	}
 }
 

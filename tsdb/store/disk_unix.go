@@ -9,5 +9,5 @@ func freeBytes(dir string) (uint64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, err
 	}
-	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:gosec // block sizes are positive
+	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:gosec,unconvert // block sizes are positive, and of another type on each system
 }

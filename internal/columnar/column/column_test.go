@@ -66,7 +66,7 @@ func TestChunks(t *testing.T) {
 		"dictionary": {String, func(i int) Value { return StringValue(fmt.Sprint("value-", i%17)) }},
 		"text":       {String, func(i int) Value { return StringValue(fmt.Sprint("line ", i, " of text ", rnd.Uint64())) }},
 		"long":       {String, func(i int) Value { return StringValue(string(bytes.Repeat([]byte{byte(i)}, i%3000))) }},
-		"ids":        {ID, func(i int) Value { return IDValue(fmt.Appendf(nil, "%016x", rnd.Uint64())) }},
+		"ids":        {ID, func(int) Value { return IDValue(fmt.Appendf(nil, "%016x", rnd.Uint64())) }},
 		"json":       {JSON, func(i int) Value { return JSONValue(fmt.Sprintf(`{"n":%d}`, i)) }},
 		"bytes":      {Bytes, func(i int) Value { return BytesValue([]byte{byte(i), 0}) }},
 		"large":      {Bytes, func(i int) Value { return BytesValue(make([]byte, 200<<10*(i%2))) }},
@@ -195,7 +195,7 @@ func FuzzOpen(f *testing.F) {
 			f.Add(chunk, uint16(m.HeadLen), uint16(300), byte(kind))
 		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte, headLen, n uint16, kind byte) {
+	f.Fuzz(func(_ *testing.T, b []byte, headLen, n uint16, kind byte) {
 		k := Kind(kind%7 + 1)
 		a := &Arena{}
 		head := b[:min(int(headLen), len(b))]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func textMakers() map[string]func(rnd *rand.Rand, i int) string {
 		},
 		"some without": func(rnd *rand.Rand, i int) string {
 			if rnd.IntN(4) == 0 {
-				return strings.Repeat(string(rune('a'+rnd.IntN(26))), rnd.IntN(30)) + fmt.Sprintf("%x", rnd.Uint64())
+				return strings.Repeat(string(rune('a'+rnd.IntN(26))), rnd.IntN(30)) + strconv.FormatUint(rnd.Uint64(), 16)
 			}
 			return fmt.Sprintf("GET /api/v%d/items/%d -> %d", i%3, rnd.IntN(1e9), 200+i%4)
 		},
@@ -37,7 +38,7 @@ func textMakers() map[string]func(rnd *rand.Rand, i int) string {
 			return fmt.Sprintf("größe %d µs für \u212aELVIN%d, ſtatus=%dΣ", rnd.IntN(1e5), i, rnd.IntN(900))
 		},
 		"edges": func(rnd *rand.Rand, i int) string {
-			return []string{fmt.Sprint(i), fmt.Sprintf("%d a", i), fmt.Sprintf("a %d", i), "", fmt.Sprintf("%d%s", i, "x1y2"), fmt.Sprintf("-%d-%d-", i, rnd.IntN(9))}[i%6]
+			return []string{strconv.Itoa(i), fmt.Sprintf("%d a", i), fmt.Sprintf("a %d", i), "", fmt.Sprintf("%d%s", i, "x1y2"), fmt.Sprintf("-%d-%d-", i, rnd.IntN(9))}[i%6]
 		},
 	}
 }

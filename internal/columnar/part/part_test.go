@@ -190,7 +190,7 @@ func FuzzDirectories(f *testing.F) {
 	good := open(f, mem, codec)
 	w := &Writer{meta: good.Meta, columns: good.Columns, streams: good.Streams, blocks: good.Blocks}
 	f.Add(w.appendColumns(nil), w.appendStreams(nil), w.appendBlocks(nil))
-	f.Fuzz(func(t *testing.T, columns, streams, blocks []byte) {
+	f.Fuzz(func(_ *testing.T, columns, streams, blocks []byte) {
 		r := &Reader{Meta: good.Meta, f: good.f, codec: codec, index: map[columnKey]int{}}
 		for _, p := range []struct {
 			raw   []byte

@@ -295,7 +295,7 @@ func ParsePath(s string) (Path, error) {
 			i += close + 1
 		case '.':
 			if i++; len(path) == 0 || i == len(s) || s[i] == '.' || s[i] == '[' {
-				return nil, errors.New("unexpected .")
+				return nil, errors.New("unexpected '.'")
 			}
 		default:
 			end := i

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func TestFailuresAndWarningsAreNotKept(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	c, n := New(20_000, nil), &counting{}
 	for i := range 100 {
-		c.Do(context.Background(), still{}, Request{Query: fmt.Sprint(i), Start: 0, End: 1000, Step: 10, Compute: n.compute(10)})
+		c.Do(context.Background(), still{}, Request{Query: strconv.Itoa(i), Start: 0, End: 1000, Step: 10, Compute: n.compute(10)})
 		require.LessOrEqual(t, c.bytes, 20_000)
 	}
 	require.NotEmpty(t, c.entries)

@@ -99,8 +99,8 @@ func appendDeltas(dst []promql.FPoint, padded []byte, n int, delta int64) ([]pro
 		if r.n < 13 {
 			r = r.load()
 		}
-		switch {
-		case r.buf>>63 == 0:
+		switch r.buf >> 63 {
+		case 0:
 			r.buf, r.n = r.buf<<1, r.n-1
 		default:
 			if r.buf>>62 == 0b10 {

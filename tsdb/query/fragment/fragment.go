@@ -3,6 +3,7 @@ package fragment
 import (
 	"errors"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
@@ -76,7 +77,7 @@ func (f *Fragment) hints() *storage.SelectHints {
 // cannot make two of them one.
 func (f *Fragment) namePinned() bool {
 	for _, m := range f.matchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual && m.Value != "" {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
 			return true
 		}
 	}

@@ -72,7 +72,7 @@ func measure(ctx context.Context, out io.Writer, s signal, targets []*target) er
 	}
 	n := float64(records)
 	r := newReport(out, targets)
-	defer r.w.Flush()
+	defer func() { _ = r.w.Flush() }()
 	fmt.Fprintf(r.w, "  load\t%d %ss, %d bytes sent each, %.0f a second\n", records, s.unit, sent/int64(records), n/wall.Seconds())
 	perRecord := func(f func(t *target) time.Duration) []float64 {
 		list, _ := figures(func(t *target) (float64, error) { return float64((f(t) - t.before).Nanoseconds()) / 1e3 / n, nil })

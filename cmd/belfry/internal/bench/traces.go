@@ -2,8 +2,8 @@ package bench
 
 import (
 	"encoding/hex"
-	"fmt"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -65,4 +65,4 @@ func (g generator) eventRange(batches int) (from, to time.Time) {
 	return g.start.Add(-time.Second), g.start.Add(time.Duration(batches)*100*time.Millisecond + time.Minute)
 }
 
-func micros(t time.Time) string { return fmt.Sprint(t.UnixMicro()) }
+func micros(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
