@@ -3,6 +3,7 @@ package traceql
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"belfry/traces"
@@ -84,7 +85,7 @@ func (s Static) String() string {
 		return traces.SpanKind(s.Value.Int()).String()
 	case TypeFloat:
 		text := strconv.FormatFloat(s.Value.Float(), 'g', -1, 64)
-		if f := s.Value.Float(); f == math.Trunc(f) && math.Abs(f) < 1e15 {
+		if !strings.ContainsAny(text, ".e") { // it would be read as an integer
 			return text + ".0"
 		}
 		return text
