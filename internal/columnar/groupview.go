@@ -76,7 +76,8 @@ func (v *GroupView) Close() {
 type GroupPart struct {
 	Min, Max int64 // times of its first and last row
 	Rows     uint64
-	Groups   int // ordinals are below
+	Groups   int    // ordinals are below
+	ID       uint64 // of its file, which no other part ever has; 0: memtables
 	index    int
 }
 
@@ -91,7 +92,7 @@ func (v *GroupView) Parts() []GroupPart {
 		if !v.isJoined(i) {
 			continue
 		}
-		p := GroupPart{Min: h.min, Max: h.max, Rows: h.rows, index: i}
+		p := GroupPart{Min: h.min, Max: h.max, Rows: h.rows, ID: h.id, index: i}
 		col := h.r.FindColumn(key.Name, key.Kind)
 		for j := range h.r.Blocks {
 			if c := h.r.Blocks[j].Column(col); c != nil && c.Bounded {
@@ -171,6 +172,23 @@ func (v *GroupView) Whole(ctx context.Context, p GroupPart, q Query, newWorker f
 		}
 		for i := range pl.items {
 			pl.items[i].without = apart[pl.items[i].age&(1<<20-1)]
+		}
+		return nil
+	})
+}
+
+// Every is Whole with the rows of groups that are apart: what it hands out of a part with an ID
+// depends on nothing else, as long as there is a view that has the part among its Parts.
+func (v *GroupView) Every(ctx context.Context, p GroupPart, q Query, newWorker func() Worker) (Stats, error) {
+	if p.index == len(v.held) {
+		return v.query(ctx, "every", q, newWorker, func(pl *plan) error {
+			return v.addMem(pl, func(*item, []uint32) bool { return true })
+		})
+	}
+	h := v.held[p.index]
+	return v.query(ctx, "every", q, newWorker, func(pl *plan) error {
+		if err := pl.addPart(h, p.index<<20); err != nil {
+			return v.damaged(pl, h, err)
 		}
 		return nil
 	})

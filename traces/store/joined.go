@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"math"
 	"slices"
 	"sync"
 
@@ -16,7 +15,7 @@ func (s *Store) Joined(tenant string) (traces.Joined, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &joined{store: s, tenant: tenant, view: view, parts: view.Parts(), resources: newResources(), tables: map[int]*traceTable{}}, nil
+	return &joined{store: s, tenant: tenant, view: view, parts: view.Parts(), resources: newResources()}, nil
 }
 
 // joined is a traces.Joined on the engine's view.
@@ -27,8 +26,8 @@ type joined struct {
 	parts     []columnar.GroupPart
 	resources *resources
 
-	mu     sync.Mutex
-	tables map[int]*traceTable
+	mu  sync.Mutex
+	mem *traceTable // of the memtables
 }
 
 // Close implements traces.Joined.
@@ -104,111 +103,6 @@ func (j *joined) Apart(ctx context.Context, q traces.SpanQuery, newVisitor func(
 	return statsOf(stats), err
 }
 
-// traceTable is what is one for all spans of a trace, by its number in a part.
-type traceTable struct {
-	durations []int64
-	names     traceTexts
-	services  traceTexts
-}
-
-// traceTexts are texts by trace.
-type traceTexts struct {
-	dict  []traces.Value // 0 is nil
-	ids   []uint32       // by trace
-	known map[string]uint32
-}
-
-func newTraceTexts(n int) traceTexts {
-	return traceTexts{dict: make([]traces.Value, 1), ids: make([]uint32, n), known: map[string]uint32{}}
-}
-
-func (t *traceTexts) set(trace int64, text []byte) {
-	id := t.known[string(text)]
-	if id == 0 {
-		id = uint32(len(t.dict))
-		t.known[string(text)] = id
-		t.dict = append(t.dict, traces.String(string(text)))
-	}
-	t.ids[trace] = id
-}
-
-func (t *traceTexts) at(trace int64) uint32 {
-	if uint64(trace) >= uint64(len(t.ids)) {
-		return 0
-	}
-	return t.ids[trace]
-}
-
-func (t *traceTable) duration(trace int64) int64 {
-	if uint64(trace) >= uint64(len(t.durations)) {
-		return 0
-	}
-	return t.durations[trace]
-}
-
-// table reads the heads of a part's traces, once for each view.
-func (j *joined) table(ctx context.Context, p traces.JoinedPart) (*traceTable, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if t := j.tables[p.Index]; t != nil {
-		return t, nil
-	}
-	part := j.parts[p.Index]
-	t := &traceTable{durations: make([]int64, part.Groups), names: newTraceTexts(part.Groups), services: newTraceTexts(part.Groups)}
-	var mu sync.Mutex
-	heads := columnar.Query{
-		Tenant: j.tenant, From: math.MinInt64, To: math.MaxInt64,
-		Filter: columnar.Exists{Ref: columnar.Ref{Name: nameTraceDuration, Kind: columnar.KindInt}},
-	}
-	_, err := j.view.Whole(ctx, part, heads, func() columnar.Worker {
-		return columnar.WorkerFunc(func(b *columnar.Block) error {
-			mu.Lock()
-			defer mu.Unlock()
-			return t.add(b)
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	j.tables[p.Index] = t
-	return t, nil
-}
-
-// add notes the heads of traces in a block.
-func (t *traceTable) add(b *columnar.Block) error {
-	ordinals, err := b.Column(columnar.ColumnKey{Name: nameOrdinal, Kind: columnar.KindInt})
-	if err != nil || ordinals == nil {
-		return err
-	}
-	durations, err := b.Column(columnar.ColumnKey{Name: nameTraceDuration, Kind: columnar.KindInt})
-	if err != nil {
-		return err
-	}
-	for i := range b.Len() {
-		if n := ordinals.Int(i); uint64(n) < uint64(len(t.durations)) && durations.Has(i) {
-			t.durations[n] = durations.Int(i)
-		}
-	}
-	for _, c := range []struct {
-		name  string
-		texts *traceTexts
-	}{{nameRootName, &t.names}, {nameRootService, &t.services}} {
-		v, err := b.Column(columnar.ColumnKey{Name: c.name, Kind: columnar.KindString})
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			continue
-		}
-		for i := range b.Len() {
-			if n := ordinals.Int(i); v.Has(i) && uint64(n) < uint64(len(c.texts.ids)) {
-				c.texts.set(n, v.Bytes(i))
-			}
-		}
-	}
-	return nil
-}
-
 func fieldsOfTrace(fields []traces.Field) bool {
 	for _, f := range fields {
 		if f.OfTrace() {
@@ -237,30 +131,4 @@ func filterOfTrace(f traces.Filter) bool {
 		return f.Field.OfTrace()
 	}
 	return false
-}
-
-// traceFilter decides a condition on a field of the trace for every trace at once.
-func (t *traceTable) filter(f traces.Filter, field traces.Field) columnar.Filter {
-	holds := make([]bool, len(t.durations))
-	if field.Name == traces.TraceDuration {
-		for i, d := range t.durations {
-			holds[i] = traces.MatchValue(f, traces.Int(d))
-		}
-	} else {
-		of := &t.names
-		if field.Name == traces.RootServiceName {
-			of = &t.services
-		}
-		verdicts := make([]bool, len(of.dict))
-		for i, v := range of.dict {
-			verdicts[i] = traces.MatchValue(f, v)
-		}
-		for i, id := range of.ids {
-			holds[i] = verdicts[id]
-		}
-	}
-	return columnar.Func{
-		Ref:   columnar.Ref{Name: nameOrdinal, Kind: columnar.KindInt},
-		Match: func(v columnar.Value) bool { n := uint64(v.Int()); return n < uint64(len(holds)) && holds[n] },
-	}
 }

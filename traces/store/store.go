@@ -28,6 +28,7 @@ type Store struct {
 	keeper.Keeper // of deletions
 	db            *columnar.DB
 	config        Config
+	tables        *tables
 }
 
 var (
@@ -62,7 +63,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Keeper: keeper.New(db), db: db, config: o.Config}, nil
+	return &Store{Keeper: keeper.New(db), db: db, config: o.Config, tables: newTables()}, nil
 }
 
 // Close flushes and closes. Queries and appends that come later fail.

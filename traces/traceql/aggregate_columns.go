@@ -38,7 +38,12 @@ type columnAggregator struct {
 	values []float64
 	skip   []bool // rows without a value
 	steps  []int32
-	table  []*group
+
+	groups  []*group // that the rows of the columns are in
+	numbers []int32  // of each row's group in groups, from 1; 0: it does not count
+	table   []int32  // the numbers by the combination of a row's keys
+	buckets []int32  // of the values, for quantiles
+	like    *sketch  // the first one: others are as wide from the beginning
 
 	comparer comparer
 }
@@ -156,59 +161,111 @@ const maxGroupTable = 1 << 14
 // observe counts the rows of keep (nil: all).
 func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 	a := c.a
+	c.numberGroups(keep)
+	if a.quantiles {
+		c.buckets = bucketsOf(c.buckets[:0], c.values)
+	}
+	steps := c.stepsOf(cols.Starts())
+	value := float64(1)
+	for i, number := range c.numbers {
+		if number == 0 {
+			continue
+		}
+		g := c.groups[number-1]
+		cell := &g.cells[steps[i]]
+		if c.values != nil {
+			value = c.values[i]
+		}
+		if cell.n == 0 {
+			if err := c.first(cols, i, g, value); err != nil {
+				return err
+			}
+			cell.low, cell.high = value, value
+			if a.quantiles && cell.sketch == nil {
+				cell.sketch = newSketch(c.like)
+				if c.like == nil {
+					c.like = cell.sketch
+				}
+			}
+		}
+		cell.n++
+		if c.values == nil {
+			cell.sum++
+			continue
+		}
+		cell.sum += value
+		cell.low, cell.high = min(cell.low, value), max(cell.high, value)
+		if a.quantiles {
+			cell.sketch.addTo(c.buckets[i], value)
+		}
+	}
+	return nil
+}
+
+// first keeps the first row of a cell as an exemplar, if it is wanted.
+func (c *columnAggregator) first(cols traces.Columns, row int, g *group, value float64) error {
+	if !c.a.wantsExemplar(g) {
+		return nil
+	}
+	trace, span, err := cols.IDs(row)
+	if err != nil {
+		return err
+	}
+	g.exemplars = append(g.exemplars, Exemplar{Time: cols.Starts()[row], Value: value, TraceID: trace, SpanID: span})
+	return nil
+}
+
+// numberGroups finds the group of each row: its number in c.groups from 1, 0 for rows that do
+// not count.
+func (c *columnAggregator) numberGroups(keep []bool) {
+	by := c.a.metrics.By
 	combinations := 1
-	for k := range a.metrics.By {
+	for k := range by {
 		if combinations *= len(c.keys[k].values); combinations > maxGroupTable {
 			combinations = 0
 			break
 		}
 	}
-	if a.metrics.Func == "histogram_over_time" {
-		combinations = 0
+	if c.a.metrics.Func == "histogram_over_time" {
+		combinations = 0 // the value is a part of the group
 	}
 	if cap(c.table) < combinations {
-		c.table = make([]*group, combinations)
+		c.table = make([]int32, combinations)
 	}
 	c.table = c.table[:combinations]
 	clear(c.table)
+	c.groups, c.numbers = c.groups[:0], c.numbers[:0]
 	row := &keyRow{c: c}
-	steps := c.stepsOf(cols.Starts())
-	for i, start := range cols.Starts() {
+	for i := range c.eval.n {
 		if keep != nil && !keep[i] || c.values != nil && c.skip[i] {
+			c.numbers = append(c.numbers, 0)
 			continue
 		}
+		at := 0
+		if combinations > 0 {
+			for k := range by {
+				at = at*len(c.keys[k].values) + int(c.keys[k].ids[i])
+			}
+			if number := c.table[at]; number != 0 {
+				c.numbers = append(c.numbers, number)
+				continue
+			}
+		}
+		row.i = i
 		value := float64(1)
 		if c.values != nil {
 			value = c.values[i]
 		}
-		row.i = i
-		var g *group
-		at := 0
+		number := int32(0)
+		if g := c.a.group(spanAt{row: row}, value); g != nil {
+			c.groups = append(c.groups, g)
+			number = int32(len(c.groups))
+		}
+		c.numbers = append(c.numbers, number)
 		if combinations > 0 {
-			for k := range a.metrics.By {
-				at = at*len(c.keys[k].values) + int(c.keys[k].ids[i])
-			}
-			g = c.table[at]
+			c.table[at] = number
 		}
-		if g == nil {
-			if g = a.group(spanAt{row: row}, value); g == nil {
-				return nil
-			}
-			if combinations > 0 {
-				c.table[at] = g
-			}
-		}
-		cell := &g.cells[steps[i]]
-		if cell.n == 0 && a.wantsExemplar(g) {
-			trace, span, err := cols.IDs(i)
-			if err != nil {
-				return err
-			}
-			g.exemplars = append(g.exemplars, Exemplar{Time: start, Value: value, TraceID: trace, SpanID: span})
-		}
-		cell.add(value, a.quantiles)
 	}
-	return nil
 }
 
 // stepsOf returns the steps of starts. Neighbors are mostly of one.

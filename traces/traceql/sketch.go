@@ -14,7 +14,7 @@ type sketch struct {
 // buckets are counts of neighboring buckets, from the first that was met.
 type buckets struct {
 	first  int32
-	counts []int64
+	counts []uint32 // those that would be more than fit stay at the most
 }
 
 // add counts n in a bucket.
@@ -22,19 +22,20 @@ func (b *buckets) add(bucket int32, n int64) {
 	if i := bucket - b.first; uint32(i) >= uint32(len(b.counts)) {
 		b.grow(bucket)
 	}
-	b.counts[bucket-b.first] += n
+	count := &b.counts[bucket-b.first]
+	*count = uint32(min(int64(*count)+n, math.MaxUint32))
 }
 
 // grow makes room for a bucket, and for more of the kind.
 func (b *buckets) grow(bucket int32) {
 	first, n := bucket&^(bucketsAtOnce-1), int32(len(b.counts))
 	if n == 0 {
-		b.first, b.counts = first, make([]int64, bucketsAtOnce)
+		b.first, b.counts = first, make([]uint32, bucketsAtOnce)
 		return
 	}
 	end := max(first+bucketsAtOnce, b.first+n)
 	first = min(first, b.first)
-	grown := make([]int64, end-first)
+	grown := make([]uint32, end-first)
 	copy(grown[b.first-first:], b.counts)
 	b.first, b.counts = first, grown
 }
@@ -66,6 +67,44 @@ func (s *sketch) add(v float64) {
 	}
 }
 
+// addTo is add for a value of which the bucket is known.
+func (s *sketch) addTo(bucket int32, v float64) {
+	if bucket == noBucket {
+		s.add(v)
+		return
+	}
+	s.n++
+	if i := bucket - s.positive.first; uint32(i) < uint32(len(s.positive.counts)) && s.positive.counts[i] < math.MaxUint32 {
+		s.positive.counts[i]++
+		return
+	}
+	s.positive.add(bucket, 1)
+}
+
+// newSketch returns a sketch with room for the numbers that another one, if any, has seen.
+func newSketch(like *sketch) *sketch {
+	s := &sketch{}
+	if like != nil && len(like.positive.counts) > 0 {
+		s.positive = buckets{like.positive.first, make([]uint32, len(like.positive.counts))}
+	}
+	return s
+}
+
+// noBucket stands for values that are not positive.
+const noBucket = math.MinInt32
+
+// bucketsOf appends the buckets of values.
+func bucketsOf(dst []int32, values []float64) []int32 {
+	for _, v := range values {
+		bucket := int32(noBucket)
+		if v > smallest {
+			bucket = bucketOf(v)
+		}
+		dst = append(dst, bucket)
+	}
+	return dst
+}
+
 // bucketOf returns the least b with v <= gamma^b, of a normal v above zero.
 func bucketOf(v float64) int32 {
 	bits := math.Float64bits(v)
@@ -94,12 +133,12 @@ func (s *sketch) merge(o *sketch) {
 	s.zeros += o.zeros
 	for i, n := range o.positive.counts {
 		if n > 0 {
-			s.positive.add(o.positive.first+int32(i), n)
+			s.positive.add(o.positive.first+int32(i), int64(n))
 		}
 	}
 	for i, n := range o.negative.counts {
 		if n > 0 {
-			s.negative.add(o.negative.first+int32(i), n)
+			s.negative.add(o.negative.first+int32(i), int64(n))
 		}
 	}
 }
@@ -113,7 +152,7 @@ func (s *sketch) quantile(q float64) float64 {
 		if s.negative.counts[i] == 0 {
 			continue
 		}
-		if below += s.negative.counts[i]; below >= rank {
+		if below += int64(s.negative.counts[i]); below >= rank {
 			return -bucketValue(s.negative.first + int32(i))
 		}
 	}
@@ -126,7 +165,7 @@ func (s *sketch) quantile(q float64) float64 {
 			continue
 		}
 		last = s.positive.first + int32(i)
-		if below += n; below >= rank {
+		if below += int64(n); below >= rank {
 			break
 		}
 	}
