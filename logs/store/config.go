@@ -78,7 +78,7 @@ func DefaultConfig() Config {
 		},
 		Durability:   DurabilityWrite,
 		SyncInterval: model.Duration(time.Second),
-		Flush:        FlushConfig{Size: 32 << 20, Age: model.Duration(time.Minute)},
+		Flush:        FlushConfig{Size: 24 << 20, Age: model.Duration(time.Minute)},
 		Limits:       LimitsConfig{MaxFuture: model.Duration(time.Hour), MaxRecordSize: 1 << 20, MaxAttributes: 512},
 	}
 }
