@@ -133,18 +133,25 @@ type KeyValue struct {
 	Value AnyValue
 }
 
-// plain is AnyValue.plain for a KeyValue message: a key, then a value.
+// plain is AnyValue.plain for a KeyValue message: a key and a value, in either order (Go's
+// Collector writes fields backwards).
 func (kv *KeyValue) plain(b []byte) bool {
-	if len(b) < 2 || b[0] != 1<<3|byte(protowire.BytesType) || int(b[1]) > len(b)-2 || b[1] >= 0x80 {
+	const tagKey, tagValue = 1<<3 | byte(protowire.BytesType), 2<<3 | byte(protowire.BytesType)
+	if len(b) == 0 || b[0] != tagKey && b[0] != tagValue {
 		return false
 	}
-	end := 2 + int(b[1])
-	key, b := b[2:end:end], b[end:]
-	if len(b) < 2 || b[0] != 2<<3|byte(protowire.BytesType) {
+	key, rest, ok := NextBytes(b)
+	if !ok || len(rest) == 0 || b[0]^rest[0] != tagKey^tagValue {
 		return false
 	}
-	size, n := uvarint(b[1:])
-	if n <= 0 || size != uint64(len(b)-1-n) || !kv.Value.plain(b[1+n:]) {
+	value, end, ok := NextBytes(rest)
+	if !ok || len(end) > 0 {
+		return false
+	}
+	if b[0] == tagValue {
+		key, value = value, key
+	}
+	if !kv.Value.plain(value) {
 		return false
 	}
 	kv.Key = key

@@ -1,7 +1,6 @@
 package column
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -65,6 +64,11 @@ type templater struct {
 	list  Builder  // the templates
 	uses  []uint32 // of each
 	slots [][2]int // number and text slots of each
+
+	// For fits: where slots and the end of each template are in its text, and where those of a template begin.
+	slotAt []uint32
+	slotOf []uint32
+
 	table []uint32
 	ids   []uint32 // template of each value
 
@@ -95,6 +99,7 @@ func (t *templater) split(b *Builder) bool {
 	t.list.Reset()
 	t.list.Kind = String
 	t.uses, t.slots, t.ids = t.uses[:0], t.slots[:0], t.ids[:0]
+	t.slotAt, t.slotOf = t.slotAt[:0], append(t.slotOf[:0], 0)
 	t.numbers, t.widths, t.places = t.numbers[:0], t.widths[:0], t.places[:0]
 	if t.table == nil {
 		t.table = make([]uint32, 4*maxTemplates)
@@ -125,20 +130,24 @@ func (t *templater) worth(b *Builder) bool {
 
 // guess returns where the likely template of a value is noted, nil for short ones.
 func (t *templater) guess(v []byte) *uint32 {
-	if len(v) < 8 {
+	h := uint64(0)
+	switch n := len(v); {
+	case n >= 8:
+		h = withoutDigits(binary.LittleEndian.Uint64(v)) ^ withoutDigits(binary.LittleEndian.Uint64(v[n-8:]))*3
+	case n >= 4:
+		h = withoutDigits(uint64(binary.LittleEndian.Uint32(v)) | uint64(binary.LittleEndian.Uint32(v[n-4:]))<<32)
+	default:
 		return nil
 	}
-	h := (withoutDigits(v) ^ withoutDigits(v[len(v)-8:])*3) * 0x9e3779b97f4a7c15
-	return &t.guesses[h>>56]
+	return &t.guesses[h*0x9e3779b97f4a7c15>>56]
 }
 
-// withoutDigits loads eight bytes, of digits only that they are some.
-func withoutDigits(v []byte) uint64 {
+// withoutDigits returns eight bytes with all digits alike.
+func withoutDigits(w uint64) uint64 {
 	const (
 		ones = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	w := binary.LittleEndian.Uint64(v)
 	low7 := w &^ high
 	digits := (low7 + (0x80-'0')*ones) &^ (low7 + (0x80-'9'-1)*ones) &^ w & high
 	return w &^ (digits >> 7 * 15) // '0' to '9' are 0x30 to 0x39
@@ -154,17 +163,14 @@ func (t *templater) fits(id uint32, data []byte, start, end uint32) bool {
 	tpl := t.template(id)
 	numbers, places := len(t.numbers), len(t.places)
 	i := start
-	for {
-		slot := bytes.IndexByte(tpl, numberSlot)
-		lit := tpl
-		if slot >= 0 {
-			lit = tpl[:slot]
-		}
+	done := uint32(0)
+	for _, slot := range t.slotAt[t.slotOf[id]:t.slotOf[id+1]] {
+		lit := tpl[done:slot]
 		if int(end-i) < len(lit) || string(data[i:i+uint32(len(lit))]) != string(lit) {
 			break
 		}
 		i += uint32(len(lit))
-		if slot < 0 {
+		if int(slot) == len(tpl) {
 			if i == end {
 				t.ids = append(t.ids, id)
 				t.uses[id]++
@@ -183,7 +189,7 @@ func (t *templater) fits(id uint32, data []byte, start, end uint32) bool {
 		t.numbers = append(t.numbers, n)
 		t.widths = append(t.widths, uint8(i-from))
 		t.places = append(t.places, span{from, i, true})
-		tpl = tpl[slot+1:]
+		done = slot + 1
 	}
 	t.numbers, t.widths, t.places = t.numbers[:numbers], t.widths[:numbers], t.places[:places]
 	return false
@@ -294,6 +300,7 @@ func (t *templater) intern(key []byte, numbers, texts int) (uint32, bool) {
 			t.list.AppendBytes(uint32(t.list.count), key)
 			t.uses = append(t.uses, 0)
 			t.slots = append(t.slots, [2]int{numbers, texts})
+			t.noteSlots(key)
 			t.table[p] = uint32(t.list.count)
 			return uint32(t.list.count - 1), true
 		}
@@ -301,6 +308,17 @@ func (t *templater) intern(key []byte, numbers, texts int) (uint32, bool) {
 			return id, true
 		}
 	}
+}
+
+// noteSlots notes where a new template has its slots.
+func (t *templater) noteSlots(text []byte) {
+	for i, c := range text {
+		if byteClass[c] == byteSlot {
+			t.slotAt = append(t.slotAt, uint32(i))
+		}
+	}
+	t.slotAt = append(t.slotAt, uint32(len(text)))
+	t.slotOf = append(t.slotOf, uint32(len(t.slotAt)))
 }
 
 // template returns the text of a template.
