@@ -27,6 +27,9 @@ func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	if p.Program == "" {
 		return Attach(p.Base, p.OTLP, p.Dir, p.PID), nil
 	}
+	if p.Kind == "jaeger" {
+		return startJaeger(ctx, p.Program, dir)
+	}
 	ports, err := freePorts(ctx, 1)
 	if err != nil {
 		return nil, err
@@ -51,6 +54,47 @@ func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	}
 	return start(ctx, &Process{Base: base, OTLP: otlp, Dir: data}, base+"/health",
 		p.Program, append(flags, "-httpListenAddr="+address, "-storageDataPath="+data)...)
+}
+
+// jaegerConfig makes a Jaeger that keeps its traces in Badger: %[1]d to %[3]d are
+// the ports of its query API by HTTP and gRPC and of OTLP, %[4]s is its folder.
+const jaegerConfig = `service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [jaeger_storage_exporter]}
+  telemetry: {metrics: {level: none}, logs: {level: warn}}
+extensions:
+  jaeger_query:
+    storage: {traces: kept}
+    http: {endpoint: "127.0.0.1:%[1]d"}
+    grpc: {endpoint: "127.0.0.1:%[2]d"}
+  jaeger_storage:
+    backends:
+      kept: {badger: {directories: {keys: "%[4]s/keys", values: "%[4]s/values"}, ephemeral: false}}
+receivers:
+  otlp: {protocols: {http: {endpoint: "127.0.0.1:%[3]d"}}}
+exporters:
+  jaeger_storage_exporter: {trace_storage: kept}
+`
+
+func startJaeger(ctx context.Context, program, dir string) (*Process, error) {
+	ports, err := freePorts(ctx, 3)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "peer")
+	for _, sub := range []string{"keys", "values"} {
+		if err := os.MkdirAll(filepath.Join(data, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	config := filepath.Join(dir, "jaeger.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, jaegerConfig, ports[0], ports[1], ports[2], data), 0o600); err != nil {
+		return nil, err
+	}
+	base := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	return start(ctx, &Process{Base: base, OTLP: fmt.Sprintf("http://127.0.0.1:%d", ports[2]), Dir: data},
+		base+"/api/services", program, "--config", config)
 }
 
 // peerQueries are the questions of each kind of peer, equal to Belfry's own of
