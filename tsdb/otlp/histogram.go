@@ -136,7 +136,8 @@ func (r *request) appendHistogram(raw []byte) error {
 	if err := r.appendFloat(s, infSeries, p.unlessStale(float64(h.count))); err != nil {
 		return err
 	}
-	return r.endPoint()
+	r.endPoint()
+	return nil
 }
 
 // formatNumber writes the value of a label le or quantile.

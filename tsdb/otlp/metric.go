@@ -1,6 +1,7 @@
 package otlp
 
 import (
+	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -148,7 +149,7 @@ func (fs *families) get(m *metric) *family {
 		key[1] = 1
 	}
 	for _, part := range [...][]byte{m.name, m.unit} {
-		key = appendID(key, uint64(len(part)))
+		key = binary.AppendUvarint(key, uint64(len(part)))
 		key = append(key, part...)
 	}
 	key = append(key, m.description...)

@@ -180,7 +180,8 @@ func (r *request) appendNative(h *histogram.Histogram, count uint64, sum float64
 	if err := r.appendSample(series{name: p.family.options.MetricFamilyName}, 0, 0, h); err != nil {
 		return err
 	}
-	return r.endPoint()
+	r.endPoint()
+	return nil
 }
 
 // merged returns the buckets at a resolution that is coarser by so many steps,

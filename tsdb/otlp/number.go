@@ -64,5 +64,6 @@ func (r *request) appendNumber(kind metricKind, raw []byte) error {
 	if err := r.appendFloat(series{name: p.family.options.MetricFamilyName}, 0, v); err != nil {
 		return err
 	}
-	return r.endPoint()
+	r.endPoint()
+	return nil
 }

@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 
 	"github.com/prometheus/prometheus/storage"
@@ -39,10 +40,11 @@ type request struct {
 // group is the resource and scope that metrics share.
 type group struct {
 	started  bool
-	index    int    // of the resource in the request
-	id       uint64 // of the resource, and of the scope where that becomes labels
-	resource []byte // key of the resource, with the message
-	scope    []byte // the same of the scope
+	index    int                // of the resource in the request
+	cache    *seriescache.Cache // the request's, nil if the resource is too long for it
+	id       uint64             // of the resource, and of the scope where that becomes labels
+	resource []byte             // key of the resource, with the message
+	scope    []byte             // the same of the scope
 
 	earliest, latest uint64 // of the resource's points, nanoseconds
 	target           target
@@ -68,7 +70,7 @@ func (r *request) end() {
 	if r.labels.collided > 0 {
 		r.a.warnings.WithLabelValues(nameCollision).Add(float64(r.labels.collided))
 	}
-	r.ctx, r.app, r.cache, r.rejected = nil, nil, nil, nil
+	r.ctx, r.app, r.cache, r.group.cache, r.rejected = nil, nil, nil, nil, nil
 	r.metric, r.group.target.labels = metric{}, noLabels
 	r.point.drop()
 	r.labels.drop()
@@ -102,17 +104,21 @@ func (r *request) startGroup(g *otlpwire.Group) error {
 	}
 	r.group.id = r.group.target.resource
 	r.group.scope = append(r.group.scope[:0], scopeKey)
-	r.group.scope = appendID(r.group.scope, r.group.id)
-	r.group.scope = appendID(r.group.scope, uint64(len(g.ScopeSchemaURL)))
+	r.group.scope = binary.AppendUvarint(r.group.scope, r.group.id)
+	r.group.scope = binary.AppendUvarint(r.group.scope, uint64(len(g.ScopeSchemaURL)))
 	r.group.scope = append(append(r.group.scope, g.ScopeSchemaURL...), g.Scope...)
 	r.labels.scope, r.labels.scopeURL = g.Scope, g.ScopeSchemaURL
-	if r.cache == nil {
+	if r.group.cache == nil {
 		return nil
 	}
-	refs, known := r.cache.Get(r.group.scope, r.point.refs[:0])
+	if len(r.group.scope) > seriescache.MaxKey {
+		r.group.cache = nil // until the next resource
+		return nil
+	}
+	refs, known := r.group.cache.Get(r.group.scope, r.point.refs[:0])
 	if !known {
-		refs = append(refs[:0], r.cache.NextID())
-		r.cache.Put(r.group.scope, refs)
+		refs = append(refs[:0], r.group.cache.NextID())
+		r.group.cache.Put(r.group.scope, refs)
 	}
 	r.point.refs, r.group.id = refs, refs[0]
 	return nil
@@ -122,6 +128,10 @@ func (r *request) startResource(g *otlpwire.Group) error {
 	r.group.started, r.group.index = true, g.ResourceIndex
 	r.group.earliest, r.group.latest = math.MaxUint64, 0
 	r.group.resource = append(append(r.group.resource[:0], resourceKey), g.Resource...)
+	r.group.cache = r.cache
+	if len(r.group.resource) > seriescache.MaxKey {
+		r.group.cache = nil
+	}
 	r.labels.resource, r.labels.resourceReady = r.group.resource[1:], false
 	if err := r.findTarget(); err != nil {
 		return err
@@ -137,11 +147,6 @@ func (r *request) endResource() error {
 	}
 	r.group.started = false
 	return r.appendTarget()
-}
-
-// appendID appends a number of eight bytes.
-func appendID(b []byte, id uint64) []byte {
-	return append(b, byte(id), byte(id>>8), byte(id>>16), byte(id>>24), byte(id>>32), byte(id>>40), byte(id>>48), byte(id>>56))
 }
 
 // appendMetric appends the points of a Metric message.
@@ -163,9 +168,9 @@ func (r *request) appendMetric(message []byte) error {
 		r.point.bad = errTemporality
 	}
 	r.point.key = append(r.point.key[:0], pointKey)
-	r.point.key = appendID(r.point.key, r.group.id)
-	r.point.key = appendID(r.point.key, r.point.family.id)
-	prefix := len(r.point.key)
+	r.point.key = binary.AppendUvarint(r.point.key, r.group.id)
+	r.point.key = binary.AppendUvarint(r.point.key, r.point.family.id)
+	r.point.keyPrefix = len(r.point.key)
 	for b := m.data; len(b) > 0; {
 		var f otlpwire.Field
 		if f, b, err = otlpwire.Next(b); err != nil {
@@ -178,7 +183,7 @@ func (r *request) appendMetric(message []byte) error {
 		if err != nil {
 			return err
 		}
-		r.point.key = r.point.key[:prefix]
+		r.point.key = r.point.key[:r.point.keyPrefix]
 		r.point.begin()
 		if err := r.appendPoint(m.kind, raw); err != nil {
 			return err

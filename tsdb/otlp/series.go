@@ -28,7 +28,8 @@ type point struct {
 	summary            quantiles
 
 	key           []byte // pointKey, group, family, attributes as received, bounds or quantiles
-	keyAttributes int    // where the attributes end in key
+	keyPrefix     int    // where the attributes begin in key
+	keyAttributes int    // where they end
 	refs          []uint64
 	changed       bool // refs are not what the cache has
 	rejected      bool // and counted
@@ -40,9 +41,6 @@ type point struct {
 	t, st   int64            // milliseconds
 	options storage.AOptions // of the next sample
 }
-
-// keyPrefix is the size of a point's key before the attributes.
-const keyPrefix = 1 + 8 + 8
 
 // begin starts a point of the family whose key prefix is in place.
 func (p *point) begin() {
@@ -108,8 +106,8 @@ func (r *request) startPoint(series int) (bool, error) {
 		return false, r.reject(p.bad)
 	}
 	known := false
-	if r.cache != nil {
-		p.refs, known = r.cache.Get(p.key, p.refs[:0])
+	if g.cache != nil {
+		p.refs, known = g.cache.Get(p.key, p.refs[:0])
 	}
 	if !known || len(p.refs) != series {
 		p.refs = append(p.refs[:0], make([]uint64, series)...)
@@ -118,11 +116,10 @@ func (r *request) startPoint(series int) (bool, error) {
 }
 
 // endPoint remembers the references of the point's series.
-func (r *request) endPoint() error {
-	if r.point.changed && r.cache != nil {
-		r.cache.Put(r.point.key, r.point.refs)
+func (r *request) endPoint() {
+	if r.point.changed && r.group.cache != nil {
+		r.group.cache.Put(r.point.key, r.point.refs)
 	}
-	return nil
 }
 
 // series is one of the series of a point.
@@ -161,7 +158,7 @@ func (r *request) seriesLabels(s series) (labels.Labels, error) {
 	p := &r.point
 	if !p.hasBase {
 		var err error
-		if p.base, err = r.labels.point(p.key[keyPrefix:p.keyAttributes], p.attributes); err != nil {
+		if p.base, err = r.labels.point(p.key[p.keyPrefix:p.keyAttributes], p.attributes); err != nil {
 			return noLabels, err
 		}
 		p.hasBase = true

@@ -10,8 +10,9 @@ import (
 const (
 	shards = 16
 
-	// minShard is the size from which a shard grows, bytes.
-	minShard = 4 << 10
+	// blockSize is how much memory a shard takes at a time, bytes. An entry does
+	// not reach over the end of a block; one that is longer has its own.
+	blockSize = 8 << 10
 
 	// idle is how long an entry that is not used stays for certain.
 	idle = 10 * time.Minute
@@ -47,7 +48,8 @@ func New(maxBytes int) *Cache {
 func newCache(maxBytes int, now func() time.Time) *Cache {
 	c := &Cache{seed: maphash.MakeSeed()}
 	for i := range c.shards {
-		c.shards[i].max = max(maxBytes/shards, minShard)
+		c.shards[i].max = max(maxBytes/shards, 2*blockSize)
+		c.shards[i].seed = c.seed
 		c.shards[i].now = now
 		c.shards[i].swept = now()
 	}
@@ -65,11 +67,10 @@ func (c *Cache) Get(key []byte, refs []uint64) ([]uint64, bool) {
 	s := &c.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.find(hash, key)
-	if at < 0 {
+	e, _ := s.find(hash, key)
+	if e == nil {
 		return refs, false
 	}
-	e := s.entry(at)
 	e.setUsed(true)
 	for i := range e.refs() {
 		refs = append(refs, e.ref(i))
@@ -87,13 +88,15 @@ func (c *Cache) Put(key []byte, refs []uint64) {
 	s := &c.shards[hash%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := s.find(hash, key); at >= 0 {
-		if e := s.entry(at); e.refs() == len(refs) {
-			e.setUsed(true)
-			e.setRefs(refs)
-			return
-		}
-		s.forget(at) // a key's number of references is part of what it says: this is rare
+	e, place := s.find(hash, key)
+	if e != nil && e.refs() == len(refs) {
+		e.setUsed(true)
+		e.setRefs(refs)
+		return
+	}
+	if e != nil {
+		s.index[place] = forgotten // another number of references is rare
+		e.remove()
 	}
 	s.add(hash, key, refs)
 }
@@ -110,43 +113,55 @@ func (c *Cache) Stats() (sum Stats) {
 		s := &c.shards[i]
 		s.mu.Lock()
 		sum.Entries += s.entries
-		sum.Bytes += cap(s.slab) + 8*len(s.index)
+		sum.Bytes += s.taken + 8*len(s.index)
 		s.mu.Unlock()
 	}
 	return sum
 }
 
-// shard is a hash table whose entries lie behind each other in one piece of
-// memory without pointers, so that a collection of garbage passes over it at
-// once.
+// shard is a hash table whose entries lie behind each other in blocks of memory
+// without pointers, so that a collection of garbage passes over them at once.
 type shard struct {
 	mu      sync.Mutex
-	index   []uint64 // by hash, open addressing: the upper half of the hash, and where in slab the entry is, plus one
-	slab    []byte
-	entries int // in the index
-	max     int // bytes of slab
+	seed    maphash.Seed
+	index   []uint64 // by hash, open addressing; see slot
+	blocks  [][]byte
+	taken   int // bytes of the blocks' memory
+	entries int // places of the index that are taken
+	max     int // bytes of blocks
 	now     func() time.Time
 	swept   time.Time
 }
 
-// slot packs a place in the index.
-func slot(hash uint64, at int) uint64 { return hash&^(1<<32-1) | uint64(at/alignment+1) }
+// slot is what the index says of an entry: the upper half of the hash, the block,
+// one more than where in the block the entry is.
+func slot(hash uint64, block, at int) uint64 {
+	return hash&^(1<<32-1) | uint64(block)<<offsetBits | uint64(at+1) //nolint:gosec // both are small
+}
 
-// find returns where a key's entry is, -1 if there is none.
-func (s *shard) find(hash uint64, key []byte) int {
+const (
+	offsetBits = 14 // blockSize, and one more
+	maxBlocks  = 1 << (32 - offsetBits)
+
+	// forgotten is a place in the index whose entry is not to be found any more.
+	// It stays taken, so that what is behind it can be found.
+	forgotten = 1<<offsetBits - 1
+)
+
+// find returns a key's entry and its place in the index, nil if there is none.
+func (s *shard) find(hash uint64, key []byte) (e entry, place uint64) {
 	if len(s.index) == 0 {
-		return -1
+		return nil, 0
 	}
 	mask := uint64(len(s.index) - 1)
 	for i := (hash / shards) & mask; ; i = (i + 1) & mask {
 		v := s.index[i]
 		if v == 0 {
-			return -1
+			return nil, 0
 		}
-		if v>>32 == hash>>32 {
-			at := int(v&(1<<32-1)-1) * alignment
-			if e := s.entry(at); e.hash() == hash && e.is(key) {
-				return at
+		if v>>32 == hash>>32 && v&forgotten != forgotten {
+			if e := entry(s.blocks[v&(1<<32-1)>>offsetBits][v&(1<<offsetBits-1)-1:]); e.is(key) {
+				return e, i
 			}
 		}
 	}
@@ -155,88 +170,111 @@ func (s *shard) find(hash uint64, key []byte) int {
 // add appends an entry and makes room for it first if need be.
 func (s *shard) add(hash uint64, key []byte, refs []uint64) {
 	size := entrySize(len(key), len(refs))
-	if len(s.slab)+size > cap(s.slab) {
+	if !s.fits(size) {
 		s.makeRoom(size)
 	}
 	if 4*(s.entries+1) > 3*len(s.index) {
-		s.reindex(max(2*len(s.index), 64))
+		s.reindex()
 	}
-	at := len(s.slab)
-	s.slab = s.slab[:at+size]
-	s.entry(at).write(hash, key, refs)
-	s.place(hash, at)
-	s.entries++
+	block := len(s.blocks) - 1
+	at := len(s.blocks[block])
+	s.blocks[block] = s.blocks[block][:at+size]
+	entry(s.blocks[block][at:]).write(key, refs)
+	s.place(hash, block, at)
 }
 
-func (s *shard) place(hash uint64, at int) {
+// fits reports whether the last block has room.
+func (s *shard) fits(size int) bool {
+	if len(s.blocks) == 0 {
+		return false
+	}
+	last := s.blocks[len(s.blocks)-1]
+	return len(last)+size <= cap(last)
+}
+
+func (s *shard) place(hash uint64, block, at int) {
 	mask := uint64(len(s.index) - 1)
 	i := (hash / shards) & mask
 	for s.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	s.index[i] = slot(hash, at)
+	s.index[i] = slot(hash, block, at)
+	s.entries++
 }
 
-// forget makes an entry unfindable. Its place in the index stays taken, so that
-// what is behind it can be found.
-func (s *shard) forget(at int) { s.entry(at).clearHash() }
-
-// makeRoom drops what was not used for a while, and lets the shard grow if that
-// is not enough.
+// makeRoom begins a block. It first drops what was not used for a while, and all
+// if there is no other way.
 func (s *shard) makeRoom(size int) {
 	now := s.now()
-	grown := len(s.slab)
-	if now.Sub(s.swept) >= idle || len(s.slab)+size > s.max {
+	full := func() bool { return s.taken+max(size, blockSize) > s.max || len(s.blocks) >= maxBlocks }
+	if now.Sub(s.swept) >= idle || full() {
 		s.swept = now
-		grown = s.keep(func(e entry) bool { return e.used() })
+		s.sweep()
+		if s.fits(size) {
+			return
+		}
 	}
-	if grown+size > s.max {
-		grown = s.keep(func(entry) bool { return false })
+	if full() {
+		s.blocks, s.taken = nil, 0
+		s.reindex()
 	}
-	room := max(grown+grown/4+size, minShard)
-	slab := make([]byte, grown, room)
-	copy(slab, s.slab)
-	s.slab = slab
-	s.reindex(len(s.index))
+	s.begin(size)
 }
 
-// keep moves the entries that are to stay to the front, marks them as not used,
-// and returns how many bytes they take. The index is wrong until it is made
-// again.
-func (s *shard) keep(stays func(entry) bool) int {
-	to := 0
-	for at := 0; at < len(s.slab); {
-		e := s.entry(at)
-		size := e.size()
-		if stays(e) && e.hash() != 0 {
+// begin adds a block in which an entry of the size fits.
+func (s *shard) begin(size int) {
+	size = max(size, blockSize)
+	s.blocks = append(s.blocks, make([]byte, 0, size))
+	s.taken += size
+}
+
+// sweep drops the entries that were not used since the last time.
+func (s *shard) sweep() {
+	old := s.blocks
+	s.blocks, s.taken = nil, 0
+	for i, block := range old {
+		for at := 0; at < len(block); {
+			e := entry(block[at:])
+			size := e.size()
+			at += size
+			if !e.used() {
+				continue
+			}
 			e.setUsed(false)
-			copy(s.slab[to:], s.slab[at:at+size])
-			to += size
+			if !s.fits(size) {
+				s.begin(size)
+			}
+			last := len(s.blocks) - 1
+			s.blocks[last] = append(s.blocks[last], e[:size]...)
 		}
-		at += size
+		old[i] = nil
 	}
-	s.slab = s.slab[:to]
-	return to
+	s.reindex()
 }
 
-// reindex makes the index again, with so many places or as few as are enough.
-func (s *shard) reindex(places int) {
-	s.entries = 0
-	for at := 0; at < len(s.slab); at += s.entry(at).size() {
-		if s.entry(at).hash() != 0 {
-			s.entries++
-		}
+// reindex makes the index again, at least half of it free.
+func (s *shard) reindex() {
+	n := 0
+	s.each(func(entry, int, int) { n++ })
+	places := 64
+	for places < 2*(n+1) {
+		places *= 2
 	}
-	for places > 64 && 4*s.entries < places {
-		places /= 2
-	}
-	for 4*(s.entries+1) > 3*places {
-		places = max(2*places, 64)
-	}
-	s.index = make([]uint64, places)
-	for at := 0; at < len(s.slab); at += s.entry(at).size() {
-		if hash := s.entry(at).hash(); hash != 0 {
-			s.place(hash, at)
+	s.index, s.entries = make([]uint64, places), 0
+	s.each(func(e entry, block, at int) {
+		s.place(maphash.Bytes(s.seed, e.key()), block, at)
+	})
+}
+
+// each calls f for each entry that has not been removed.
+func (s *shard) each(f func(e entry, block, at int)) {
+	for i, block := range s.blocks {
+		for at := 0; at < len(block); {
+			e := entry(block[at:])
+			if !e.removed() {
+				f(e, i, at)
+			}
+			at += e.size()
 		}
 	}
 }

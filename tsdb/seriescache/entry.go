@@ -5,69 +5,76 @@ import (
 	"encoding/binary"
 )
 
-// Limits of an entry.
+// Limits of an entry. A reference of a head is a count of the series that it ever
+// had: five bytes are enough for a million a second for twelve days, and one that
+// needs more is not remembered.
 const (
 	MaxKey  = 1<<16 - 1 // bytes
-	MaxRefs = 1<<15 - 1
+	MaxRefs = 1<<12 - 1
+	maxRef  = 1<<(8*refSize) - 1
 )
 
 const (
-	alignment  = 8
-	headerSize = 16
+	headerSize = 5
+	refSize    = 5
+
+	isUnused  = 0
+	isUsed    = 1
+	isRemoved = 2
 )
 
 // entry is an entry in its shard's memory, which goes on behind it:
 //
-//	hash      8 bytes; 0 once it is forgotten
 //	key size  2 bytes
 //	refs      2 bytes, the number of references
-//	used      1 byte
-//	          3 bytes unused
-//	refs      8 bytes each
-//	key       padded to a multiple of 8 bytes
+//	state     1 byte: used since the last sweep or not, or removed
+//	refs      5 bytes each
+//	key
 type entry []byte
 
-func (s *shard) entry(at int) entry { return entry(s.slab[at:]) }
+func entrySize(key, refs int) int { return headerSize + refSize*refs + key }
 
-func entrySize(key, refs int) int {
-	return (headerSize + 8*refs + key + alignment - 1) / alignment * alignment
-}
-
-func (e entry) hash() uint64 { return binary.LittleEndian.Uint64(e) }
-func (e entry) clearHash()   { binary.LittleEndian.PutUint64(e, 0) }
-func (e entry) keySize() int { return int(binary.LittleEndian.Uint16(e[8:])) }
-func (e entry) refs() int    { return int(binary.LittleEndian.Uint16(e[10:])) }
-func (e entry) used() bool   { return e[12] != 0 }
-func (e entry) size() int    { return entrySize(e.keySize(), e.refs()) }
+func (e entry) keySize() int  { return int(binary.LittleEndian.Uint16(e)) }
+func (e entry) refs() int     { return int(binary.LittleEndian.Uint16(e[2:])) }
+func (e entry) used() bool    { return e[4] == isUsed }
+func (e entry) removed() bool { return e[4] == isRemoved }
+func (e entry) remove()       { e[4] = isRemoved }
+func (e entry) size() int     { return entrySize(e.keySize(), e.refs()) }
 
 func (e entry) setUsed(used bool) {
-	e[12] = 0
+	e[4] = isUnused
 	if used {
-		e[12] = 1
+		e[4] = isUsed
 	}
 }
 
-func (e entry) ref(i int) uint64 { return binary.LittleEndian.Uint64(e[headerSize+8*i:]) }
+func (e entry) ref(i int) uint64 {
+	b := e[headerSize+refSize*i:]
+	return uint64(binary.LittleEndian.Uint32(b)) | uint64(b[4])<<32
+}
 
 func (e entry) setRefs(refs []uint64) {
 	for i, r := range refs {
-		binary.LittleEndian.PutUint64(e[headerSize+8*i:], r)
+		if r > maxRef {
+			r = 0
+		}
+		b := e[headerSize+refSize*i:]
+		binary.LittleEndian.PutUint32(b, uint32(r)) //nolint:gosec // the lower half
+		b[4] = byte(r >> 32)
 	}
 }
 
-func (e entry) is(key []byte) bool {
-	if e.keySize() != len(key) {
-		return false
-	}
-	from := headerSize + 8*e.refs()
-	return bytes.Equal(e[from:from+len(key)], key)
+func (e entry) key() []byte {
+	from := headerSize + refSize*e.refs()
+	return e[from : from+e.keySize()]
 }
 
-func (e entry) write(hash uint64, key []byte, refs []uint64) {
-	binary.LittleEndian.PutUint64(e, hash)
-	binary.LittleEndian.PutUint16(e[8:], uint16(len(key)))   //nolint:gosec // at most MaxKey
-	binary.LittleEndian.PutUint16(e[10:], uint16(len(refs))) //nolint:gosec // at most MaxRefs
+func (e entry) is(key []byte) bool { return e.keySize() == len(key) && bytes.Equal(e.key(), key) }
+
+func (e entry) write(key []byte, refs []uint64) {
+	binary.LittleEndian.PutUint16(e, uint16(len(key)))      //nolint:gosec // at most MaxKey
+	binary.LittleEndian.PutUint16(e[2:], uint16(len(refs))) //nolint:gosec // at most MaxRefs
 	e.setUsed(true)
 	e.setRefs(refs)
-	copy(e[headerSize+8*len(refs):], key)
+	copy(e[headerSize+refSize*len(refs):], key)
 }
