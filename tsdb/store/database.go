@@ -65,6 +65,7 @@ type database struct {
 	metadata *metadataStore
 	syncer   *walSyncer
 	kept     *keptExemplars
+	jobs     *deletionJobs
 
 	cold       *coldBlocks
 	tending    sync.Mutex    // one at a time looks after the cold blocks
@@ -114,6 +115,10 @@ func (d *database) open() error {
 	if d.kept, err = openExemplars(d); err != nil {
 		d.store.metrics.backgroundFailures.WithLabelValues(d.id, "open exemplars").Inc()
 		log.Error("exemplars cannot be read", "error", err)
+	}
+	if d.jobs, err = openDeletions(filepath.Join(d.dir, deletionsFile)); err != nil {
+		d.store.metrics.backgroundFailures.WithLabelValues(d.id, "open deletions").Inc()
+		log.Error("deletions cannot be read", "error", err)
 	}
 	db, err := tsdb.Open(d.dir, log, d.registry, d.tsdbOptions(), nil)
 	if err != nil {

@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/tsdb/fileutil"
 
 	"belfry/tsdb/exemplars"
 )
@@ -70,9 +69,26 @@ type exemplarDeletion struct {
 	matchers []*labels.Matcher
 }
 
+// matcherText is a matcher as it is kept on disk.
 type matcherText struct {
 	Type        labels.MatchType
 	Name, Value string
+}
+
+func textOf(ms []*labels.Matcher) (out []matcherText) {
+	for _, m := range ms {
+		out = append(out, matcherText{m.Type, m.Name, m.Value})
+	}
+	return out
+}
+
+func matchersOf(ms []matcherText) (out []*labels.Matcher, err error) {
+	for _, m := range ms {
+		matcher, bad := labels.NewMatcher(m.Type, m.Name, m.Value)
+		err = errors.Join(err, bad)
+		out = append(out, matcher)
+	}
+	return out, err
 }
 
 // openExemplars opens what is kept. Damage is no reason to do without the rest.
@@ -103,11 +119,9 @@ func (k *keptExemplars) readDeletions() error {
 		err = json.Unmarshal(text, &all)
 	}
 	for i := range all {
-		for _, m := range all[i].Matchers {
-			matcher, bad := labels.NewMatcher(m.Type, m.Name, m.Value)
-			err = errors.Join(err, bad)
-			all[i].matchers = append(all[i].matchers, matcher)
-		}
+		var bad error
+		all[i].matchers, bad = matchersOf(all[i].Matchers)
+		err = errors.Join(err, bad)
 	}
 	if err != nil {
 		return fmt.Errorf("deletions of exemplars: %w", err)
@@ -344,11 +358,7 @@ func (k *keptExemplars) remove(mint, maxt int64, ms []*labels.Matcher) error {
 	// Who deletes until the end of time means what is there.
 	maxt = min(maxt, max(now.UnixMilli(), k.db.tsdb.Head().MaxTime()))
 	all := slices.DeleteFunc(slices.Clone(*k.deletions.Load()), func(d exemplarDeletion) bool { return now.Sub(d.At) > deletionTime })
-	d := exemplarDeletion{Mint: mint, Maxt: maxt, At: now, matchers: ms}
-	for _, m := range ms {
-		d.Matchers = append(d.Matchers, matcherText{m.Type, m.Name, m.Value})
-	}
-	all = append(all, d)
+	all = append(all, exemplarDeletion{Matchers: textOf(ms), Mint: mint, Maxt: maxt, At: now, matchers: ms})
 	if err := k.writeDeletions(all); err != nil {
 		return err
 	}
@@ -364,16 +374,10 @@ func (k *keptExemplars) writeDeletions(all []exemplarDeletion) error {
 	if err := os.MkdirAll(filepath.Dir(k.path()), 0o750); err != nil {
 		return err
 	}
-	tmp := k.path() + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := writeSynced(k.path(), text); err != nil {
 		return fmt.Errorf("write deletions of exemplars: %w", err)
 	}
-	return fileutil.Replace(tmp, k.path())
+	return nil
 }
 
 // link makes a copy in dir, of hard links.

@@ -36,7 +36,7 @@ func (d *database) runCold(ctx context.Context) {
 		case <-d.wakeCold:
 		}
 		d.background("cold blocks", func() error {
-			if err := d.tendCold(ctx); ctx.Err() == nil {
+			if err := errors.Join(d.tendCold(ctx), d.tendDeletions(ctx)); ctx.Err() == nil {
 				return err
 			}
 			return nil

@@ -134,6 +134,11 @@ func (a *App) routeMetrics(mux *http.ServeMux) {
 		Census: func(id string) metricapi.Census { return a.stores.metrics.Admin(id) },
 		Limits: func() tsdb.LimitsConfig { return a.stores.metrics.Limits() },
 	})))
+	deletions := a.api("deletions", metricapi.NewDeletions(metricapi.DeletionOptions{
+		Deleter: a.stores.metrics, Enabled: a.cfg.Metrics.AdminAPI, Now: time.Now, Audit: a.record,
+	}))
+	mux.Handle(metricapi.DeletionsPath, deletions)
+	mux.Handle(metricapi.DeletionsPath+"/", deletions)
 	mux.Handle("/api/v1/", h)
 	mux.Handle("/federate", h)
 	mux.Handle("/prometheus/", http.StripPrefix("/prometheus", h))

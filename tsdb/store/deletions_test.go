@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/record"
+	"github.com/prometheus/prometheus/tsdb/wlog"
+	"github.com/stretchr/testify/require"
+
+	"belfry/internal/deletion"
+	"belfry/internal/fault"
+	metrics "belfry/tsdb"
+)
+
+// deletingWorld is a store that is written to hour by hour.
+type deletingWorld struct {
+	*testing.T
+	dir   string
+	s     *Store
+	clock time.Time
+}
+
+func newDeletingWorld(t *testing.T) *deletingWorld {
+	w := &deletingWorld{T: t, dir: t.TempDir(), clock: time.Now().Add(-72 * time.Hour).Truncate(6 * time.Hour)}
+	w.open()
+	t.Cleanup(func() { require.NoError(t, w.s.Close()) })
+	return w
+}
+
+func (w *deletingWorld) open() {
+	cfg := metrics.DefaultConfig()
+	cfg.MinFreeDisk = 0
+	s, err := Open(Options{Dir: w.dir, Config: cfg, Now: func() time.Time { return w.clock }})
+	require.NoError(w, err)
+	w.s = s
+	require.NoError(w, s.OpenTenant(context.Background(), "a"))
+}
+
+// write writes hours of two series, a sample a minute, and makes blocks of what is
+// finished.
+func (w *deletingWorld) write(hours int) {
+	for range hours * 60 {
+		w.clock = w.clock.Add(time.Minute)
+		app := w.s.AppenderV2(ctxOf("a"))
+		for _, job := range []string{"secret", "api"} {
+			_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", job), 0, w.clock.UnixMilli(), float64(w.clock.Unix()%1000)/7, nil, nil, storage.AOptions{})
+			require.NoError(w, err)
+		}
+		require.NoError(w, app.Commit())
+	}
+	require.NoError(w, coldOf(w.s, "a").tsdb.Compact(context.Background()))
+	w.tend()
+}
+
+func (w *deletingWorld) tend() {
+	d := coldOf(w.s, "a")
+	require.NoError(w, d.tendCold(context.Background()))
+	require.NoError(w, d.tendDeletions(context.Background()))
+}
+
+func (w *deletingWorld) remove() deletion.Deletion {
+	d, err := w.s.DeleteSeries(context.Background(), metrics.DeleteRequest{
+		Tenant: "a", Label: `x{job="secret"}`, Mint: 0, Maxt: w.clock.UnixMilli(),
+		Matchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "job", "secret")},
+	})
+	require.NoError(w, err)
+	require.Equal(w, deletion.Running, d.State)
+	return d
+}
+
+func (w *deletingWorld) state(id string) deletion.Deletion {
+	d, err := w.s.Deletion(context.Background(), "a", id)
+	require.NoError(w, err)
+	require.Empty(w, d.Error)
+	return d
+}
+
+// onDisk counts the samples of the secret series up to a time that any file holds.
+func (w *deletingWorld) onDisk(until time.Time) (n int) {
+	dir := filepath.Join(w.dir, "a")
+	secret := map[uint64]bool{}
+	for _, log := range []string{"wal", "wbl"} {
+		for _, pass := range []string{"series", "samples"} {
+			w.eachRecord(filepath.Join(dir, log), func(dec *record.Decoder, rec []byte) {
+				switch dec.Type(rec) {
+				case record.Series:
+					series, err := dec.Series(rec, nil)
+					require.NoError(w, err)
+					for _, s := range series {
+						if s.Labels.Get("job") == "secret" {
+							secret[uint64(s.Ref)] = true
+						}
+					}
+				case record.Samples:
+					samples, err := dec.Samples(rec, nil)
+					require.NoError(w, err)
+					for _, s := range samples {
+						if pass == "samples" && secret[uint64(s.Ref)] && s.T <= until.UnixMilli() {
+							n++
+						}
+					}
+				default:
+				}
+			})
+		}
+	}
+	d := coldOf(w.s, "a")
+	for _, b := range d.tsdb.Blocks() {
+		n += int(b.Meta().Stats.NumTombstones) //nolint:gosec // few
+	}
+	for _, b := range d.cold.list() {
+		n += int(b.Meta().Stats.NumTombstones) //nolint:gosec // few
+	}
+	return n
+}
+
+func (w *deletingWorld) eachRecord(dir string, f func(*record.Decoder, []byte)) {
+	var readers []wlog.SegmentRange
+	if checkpoint, _, err := wlog.LastCheckpoint(dir); err == nil {
+		readers = append(readers, wlog.SegmentRange{Dir: checkpoint, First: -1, Last: -1})
+	}
+	readers = append(readers, wlog.SegmentRange{Dir: dir, First: -1, Last: -1})
+	if _, err := os.Stat(dir); err != nil {
+		return
+	}
+	segments, err := wlog.NewSegmentsRangeReader(readers...)
+	require.NoError(w, err)
+	defer func() { require.NoError(w, segments.Close()) }()
+	dec := record.NewDecoder(labels.NewSymbolTable(), promslog.NewNopLogger())
+	for r := wlog.NewReader(segments); r.Next(); {
+		f(&dec, slices.Clone(r.Record()))
+	}
+}
+
+func TestADeletionIsDoneWhenNoFileHasTheSamples(t *testing.T) {
+	w := newDeletingWorld(t)
+	w.write(9)
+	until := w.clock
+	require.Positive(t, w.onDisk(until))
+	d := w.remove()
+	require.Len(t, floats(t, w.s, ctxOf("a")), 9*60, "gone from queries at once")
+	w.tend()
+	d = w.state(d.ID)
+	require.Equal(t, deletion.Running, d.State, "the log has them")
+	require.InDelta(t, 0.5, d.Progress, 0.3)
+	require.Equal(t, int64(9*60), d.Records)
+	require.Positive(t, w.onDisk(until))
+	require.NoError(t, w.s.Close())
+	w.open()
+	require.Equal(t, deletion.Running, w.state(d.ID).State, "after a restart")
+	for range 20 {
+		w.write(2)
+		if d = w.state(d.ID); d.State == deletion.Done {
+			break
+		}
+	}
+	require.Equal(t, deletion.Done, d.State)
+	require.InDelta(t, 1, d.Progress, 0)
+	require.Equal(t, w.clock.UTC(), d.Ended)
+	require.Zero(t, w.onDisk(until))
+	_, err := w.s.CancelDeletion(context.Background(), "a", d.ID, true)
+	require.Equal(t, fault.Conflict, fault.KindOf(err))
+}
+
+func TestADeletionOfATenantThatHasStoppedWriting(t *testing.T) {
+	w := newDeletingWorld(t)
+	w.write(2)
+	until := w.clock
+	d := w.remove()
+	w.tend()
+	require.Equal(t, deletion.Running, w.state(d.ID).State)
+	w.clock = w.clock.Add(4 * time.Hour)
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Done, w.state(d.ID).State)
+	require.Zero(t, w.onDisk(until))
+	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60, "the others are there")
+	w.write(1)
+	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60+2*60)
+}
+
+// A late sample that was deleted does not come back when late samples become a
+// block.
+func TestDeletedLateSamplesStayDeleted(t *testing.T) {
+	w := newDeletingWorld(t)
+	w.write(1)
+	app := w.s.AppenderV2(ctxOf("a"))
+	_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", "secret"), 0, w.clock.Add(-10*time.Minute).UnixMilli()+7, 42, nil, nil, storage.AOptions{})
+	require.NoError(t, err)
+	require.NoError(t, app.Commit())
+	d := w.remove()
+	require.Len(t, floats(t, w.s, ctxOf("a")), 60)
+	w.clock = w.clock.Add(4 * time.Hour)
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Done, w.state(d.ID).State)
+	require.Len(t, floats(t, w.s, ctxOf("a")), 60)
+}
