@@ -4,34 +4,8 @@ import (
 	"encoding/base64"
 	"strconv"
 
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-
-	"belfry/internal/fault"
 	"belfry/traces"
 )
-
-// traceJSON returns spans as protobuf's JSON of OTLP's TracesData, with what
-// would be "resourceSpans" as a value: IDs in base64 and enumerations by name,
-// which is what Tempo's clients read.
-func traceJSON(spans []traces.Span) ([]*resourceSpansJSON, error) {
-	var data tracepb.TracesData
-	if err := proto.Unmarshal(traces.AppendTracesData(nil, spans), &data); err != nil {
-		return nil, fault.New(fault.Internal, "encode trace: %w", err)
-	}
-	out := make([]*resourceSpansJSON, len(data.ResourceSpans))
-	for i, rs := range data.ResourceSpans {
-		out[i] = &resourceSpansJSON{rs}
-	}
-	return out, nil
-}
-
-type resourceSpansJSON struct{ *tracepb.ResourceSpans }
-
-// MarshalJSON writes the message as protobuf's JSON.
-func (r *resourceSpansJSON) MarshalJSON() ([]byte, error) { return protojson.Marshal(r.ResourceSpans) }
 
 // keyValue is an OTLP KeyValue as JSON.
 type keyValue struct {

@@ -130,6 +130,10 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 		fault.WriteHTTP(w, err)
 		return
 	}
+	writeJSONBytes(w, status, body)
+}
+
+func writeJSONBytes(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client went away: nobody is left to tell

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"belfry/internal/fault"
+	"belfry/internal/otlpwire"
 	"belfry/internal/tenant"
 	"belfry/traces"
 	"belfry/traces/traceql"
@@ -116,11 +117,8 @@ func (t *tempo) traceV1(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(traces.AppendTracesData(nil, tree.Spans))
 		return nil
 	}
-	batches, err := traceJSON(tree.Spans)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"batches": batches})
+	body := traces.AppendResourceSpansJSON([]byte(`{"batches":`), tree.Spans)
+	writeJSONBytes(w, http.StatusOK, append(body, '}'))
 	return nil
 }
 
@@ -142,14 +140,13 @@ func (t *tempo) traceV2(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(body)
 		return nil
 	}
-	resourceSpans, err := traceJSON(tree.Spans)
-	if err != nil {
-		return err
-	}
-	answer := map[string]any{"trace": map[string]any{"resourceSpans": resourceSpans}, "metrics": map[string]any{}}
+	body := []byte(`{"metrics":{}`)
 	if partial != "" {
-		answer["status"], answer["message"] = "PARTIAL", partial
+		body = otlpwire.AppendJSONString([]byte(`{"message":`), []byte(partial))
+		body = append(body, `,"metrics":{},"status":"PARTIAL"`...)
 	}
-	writeJSON(w, http.StatusOK, answer)
+	body = traces.AppendResourceSpansJSON(append(body, `,"trace":{"resourceSpans":`...), tree.Spans)
+	body = append(body, '}')
+	writeJSONBytes(w, http.StatusOK, append(body, '}'))
 	return nil
 }
