@@ -52,7 +52,8 @@ type memBlock struct {
 	min, max int64
 	bytes    int
 	filters  *memFilters
-	of       *memBlock // the block that this is a snapshot of; nil: itself
+	spare    spareBlock // memory for columns that are not there yet
+	of       *memBlock  // the block that this is a snapshot of; nil: itself
 }
 
 // original returns the block that a snapshot was taken of.
@@ -144,7 +145,8 @@ func (t *memTenant) openBlock(rows int) *memBlock {
 		t.last = b
 	}
 	b := &memBlock{min: 1<<63 - 1, max: -1 << 63, filters: &memFilters{}}
-	b.times, b.stream = t.spare.rows()
+	b.spare = t.spare.take()
+	b.times, b.stream = b.spare.times, b.spare.stream
 	t.blocks = append(t.blocks, b)
 	return b
 }
@@ -214,8 +216,8 @@ func spill(over map[uint32][]byte, src *column.Builder, key ColumnKey, at uint32
 	})
 }
 
-// builder returns the builder of a block's column. A new one has the memory of an older
-// one, or room for as much as the block before held.
+// builder returns the builder of a block's column. A new one has memory that a block before
+// had, or room for as much as the block before held.
 func (t *memTenant) builder(b *memBlock, i int) *column.Builder {
 	for len(b.cols) <= i {
 		b.cols = append(b.cols, nil)
@@ -224,7 +226,7 @@ func (t *memTenant) builder(b *memBlock, i int) *column.Builder {
 		return b.cols[i]
 	}
 	key := t.columns[i]
-	switch c := t.spare.column(key); {
+	switch c := b.spare.columns[key]; {
 	case c != nil:
 		b.cols[i] = c
 	case t.last != nil && i < len(t.last.cols) && t.last.cols[i] != nil:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"belfry/internal/vfs"
 
@@ -47,11 +48,32 @@ func TestMemoryIsNotTakenFromReaders(t *testing.T) {
 		require.NoError(t, db.Flush(t.Context()))
 		add(2)
 	})
-	require.Empty(t, db.spare.columns, "the query read what was flushed")
+	require.Empty(t, db.spare.blocks, "the query read what was flushed")
 	require.NoError(t, db.Flush(t.Context()))
-	require.Len(t, db.spare.columns, 2)
-	kept := db.spare.columns[ColumnKey{"status", KindInt}][0]
+	require.Len(t, db.spare.blocks, 1)
+	kept := db.spare.blocks[0].columns[ColumnKey{"status", KindInt}]
 	add(3)
 	require.Same(t, kept, db.active.tenants["t"].blocks[0].cols[1])
-	require.Empty(t, db.spare.column(ColumnKey{"status", KindInt}))
+	require.Zero(t, db.spare.bytes)
+	require.Empty(t, db.spare.blocks)
+}
+
+// TestSpareMemoryIsBounded: of more than is allowed, what was there first goes.
+func TestSpareMemoryIsBounded(t *testing.T) {
+	s := &spareMemory{}
+	table := func(cap int) *memTable {
+		b := &memBlock{times: make([]uint64, 0, cap)}
+		return &memTable{tenants: map[string]*memTenant{"t": {blocks: []*memBlock{b}}}}
+	}
+	now := time.Unix(0, toyNow)
+	for _, cap := range []int{100, 200, 300} {
+		s.add(table(cap), 8*500, now)
+	}
+	require.Equal(t, 8*500, s.bytes)
+	require.Equal(t, 300, cap(s.take().times))
+	require.Equal(t, 200, cap(s.take().times))
+	require.Zero(t, cap(s.take().times))
+	require.Zero(t, s.bytes)
+	s.add(table(1000), 8*500, now)
+	require.Empty(t, s.blocks, "it is too large alone")
 }

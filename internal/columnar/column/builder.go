@@ -289,20 +289,24 @@ func (b *Builder) EachNum(f func(row uint32, v uint64)) {
 	}
 }
 
-// NewBuilderLike returns an empty builder of b's kind with room for b's values.
+// NewBuilderLike returns an empty builder of b's kind with room for b's values and a few more.
 func NewBuilderLike(b *Builder) *Builder {
-	n := &Builder{Kind: b.Kind}
+	n, more := &Builder{Kind: b.Kind}, b.count+b.count/roomShare
 	if b.Kind.VarWidth() {
-		n.offs = make([]uint32, 0, b.count+1)
-		n.data = make([]byte, 0, len(b.data))
+		n.offs = make([]uint32, 0, more+1)
+		n.data = make([]byte, 0, len(b.data)+len(b.data)/roomShare)
 	} else {
-		n.nums = make([]uint64, 0, b.count)
+		n.nums = make([]uint64, 0, more)
 	}
 	if b.sparse {
-		n.rows = make([]uint32, 0, b.count)
+		n.rows = make([]uint32, 0, more)
 	}
 	return n
 }
+
+// roomShare of what a builder held is how much more one like it has room for: to grow by a little
+// costs a copy of all.
+const roomShare = 32
 
 // Sparse reports whether so few of n rows have a value that a word for each row
 // would be most of what the column takes.
