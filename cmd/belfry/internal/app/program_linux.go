@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -14,29 +15,50 @@ import (
 // every page that a start touches, and the initialisers of some hundred packages
 // touch nearly all of the file: 90 MB, most of which is never looked at again.
 //
-// Nothing is lost: these mappings cannot be written to, their pages stay in the
+// Nothing is lost: the pages of these mappings are those of the file, stay in the
 // kernel's page cache, and a touch maps them again (madvise(2), MADV_DONTNEED).
+// Where the loader has written addresses into a mapping before it was made
+// read-only (RELRO), its pages are no longer the file's, and are left alone.
 func releaseProgram() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return err
 	}
 	defer maps.Close()
-	lines := bufio.NewScanner(maps)
-	for lines.Scan() {
-		mapping, ok := parseMapping(lines.Text())
-		if !ok || mapping.path != program || mapping.writable {
-			continue
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, mapping.start, mapping.end-mapping.start, unix.MADV_DONTNEED); errno != 0 {
+	list, err := fileMappings(maps, program)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, m.start, m.end-m.start, unix.MADV_DONTNEED); errno != 0 {
 			return fmt.Errorf("madvise: %w", errno)
 		}
 	}
-	return lines.Err()
+	return nil
+}
+
+// fileMappings returns the mappings of a program that hold nothing but what its
+// file does, from /proc/PID/smaps (proc_pid_smaps(5)).
+func fileMappings(smaps io.Reader, program string) (list []mapping, err error) {
+	var at mapping
+	wanted := false
+	lines := bufio.NewScanner(smaps)
+	for lines.Scan() {
+		line := lines.Text()
+		if size, ok := strings.CutPrefix(line, "Anonymous:"); ok {
+			if wanted && strings.TrimSpace(size) == "0 kB" {
+				list = append(list, at)
+			}
+			wanted = false
+		} else if m, ok := parseMapping(line); ok {
+			at, wanted = m, m.path == program && !m.writable
+		}
+	}
+	return list, lines.Err()
 }
 
 // mapping is a line of /proc/PID/maps (proc_pid_maps(5)).
