@@ -320,32 +320,40 @@ func (s *server) jaegerV2(id pcommon.TraceID, _ string, _ time.Time) (int, error
 	}
 }
 
+// stream calls a method that answers with a stream of messages.
+func (s *server) stream(method string, message []byte) (answers [][]byte, err error) {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	stream, err := s.dial().NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method, grpc.ForceCodec(rawCodec{}))
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(stream.SendMsg(&message), stream.CloseSend()); err != nil {
+		return nil, err
+	}
+	for {
+		var answer []byte
+		if err := stream.RecvMsg(&answer); errors.Is(err, io.EOF) {
+			return answers, nil
+		} else if err != nil {
+			return answers, err
+		}
+		answers = append(answers, answer)
+	}
+}
+
 // otlpStream calls a method that answers with a stream of OTLP's TracesData, which
 // is what Jaeger's newer services do.
 func (s *server) otlpStream(method string, request func(pcommon.TraceID) []byte) func(pcommon.TraceID, string, time.Time) (int, error) {
 	return func(id pcommon.TraceID, _ string, _ time.Time) (n int, err error) {
-		ctx, cancel := context.WithCancel(s.t.Context())
-		defer cancel()
-		stream, err := s.dial().NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method, grpc.ForceCodec(rawCodec{}))
-		if err != nil {
-			return 0, err
-		}
-		message := request(id)
-		if err := errors.Join(stream.SendMsg(&message), stream.CloseSend()); err != nil {
-			return 0, err
-		}
-		for {
-			var answer []byte
-			if err := stream.RecvMsg(&answer); errors.Is(err, io.EOF) {
-				return n, nil
-			} else if err != nil {
-				return n, err
-			}
+		answers, err := s.stream(method, request(id))
+		for _, answer := range answers {
 			td, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(answer)
 			if err != nil {
 				return n, fmt.Errorf("%w in %s", err, hex.EncodeToString(answer[:min(len(answer), 20)]))
 			}
 			n += td.SpanCount()
 		}
+		return n, err
 	}
 }

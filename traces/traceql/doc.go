@@ -5,11 +5,16 @@
 //
 // # How a query is answered
 //
-// Each {…} of the query's first stage is a leaf. What of a leaf can be decided
-// on a single span goes to the store as a traces.Filter, which may let too much
-// through and never too little. Where that is all there is to decide, the spans
-// found are the answer. Otherwise the leaves that occur in a trace say whether it
-// can match at all, and the whole of those traces is fetched and evaluated.
+// What of a {…} can be decided on a single span goes to the store as a
+// traces.Filter, which may let too much through and never too little. Where that
+// is all there is to decide, the spans found are the answer.
+//
+// Otherwise a store that knows the structure of traces (traces.Joined) is asked for
+// marks: of every span that a {…} selects its trace, its place in it, and the values
+// that the pipeline's stages read. One evaluator runs pipelines on marks and on
+// whole traces alike (spanTable). Whole traces are fetched for what is shown, and of
+// the spans that the store cannot answer for: there the {…} that occur in a trace
+// say whether it can match at all.
 //
 // # Meaning, where the public documentation leaves it open
 //
