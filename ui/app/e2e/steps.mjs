@@ -276,6 +276,20 @@ export const steps = [
     },
   ],
   [
+    "logs: patterns, and the lines of one",
+    async ({ base, page, shot }) => {
+      await page.goto(`${base}/logs?q=${encodeURIComponent(`{service_name="${seen.service}"}`)}`);
+      await page.getByRole("button", { name: "Patterns" }).click();
+      const row = page.locator(".patterns tbody tr").first();
+      await row.waitFor();
+      await shot("logs-patterns");
+      await row.getByTitle("Only lines of this pattern").click();
+      await page.waitForURL((url) => url.searchParams.get("q")?.includes("|>") && !url.searchParams.get("view"));
+      await page.locator(".log-row").first().waitFor();
+      await noErrors(page);
+    },
+  ],
+  [
     "logs: live lines come by themselves, until switched off",
     async ({ base, page }) => {
       await page.goto(`${base}/logs?from=now-5m&to=now`);

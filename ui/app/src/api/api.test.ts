@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeAlerts, decodeSilences, formatMatcher, parseMatcher } from "./alertmanager";
 import { encodeParams, errorMessage } from "./http";
-import { decodeLogAnswer, mergeRows, nextEnd, type LogRow } from "./loki";
+import { decodeLogAnswer, decodePatterns, mergeRows, nextEnd, type LogRow } from "./loki";
 import { decodeInstantAnswer, decodeMatrixAnswer, decodeRules } from "./prometheus";
 import { mergeHealth } from "./red";
 import { decodeSearch } from "./traces";
@@ -95,6 +95,24 @@ describe("Loki", () => {
     expect(nextEnd(first)).toBe("21");
     const merged = mergeRows(first, rowsOf([["20", "b"], ["20", "b"], ["20", "b"], ["10", "a"]]));
     expect(merged.map((row) => row.line)).toEqual(["c", "b", "b", "b", "a"]);
+  });
+
+  test("patterns: the most frequent first, counted in the steps of the range", () => {
+    const found = decodePatterns(
+      {
+        data: [
+          { pattern: "rare <_>", level: "error", samples: [[120, 1]] },
+          { pattern: "took <_> ms", level: "info", samples: [[60, 2], [60, 1], [179, 4]] },
+          { pattern: "none", samples: [] },
+        ],
+      },
+      { from: 60_000, to: 180_000 },
+      60_000,
+    );
+    expect(found).toEqual([
+      { pattern: "took <_> ms", level: "info", counts: [3, 4], total: 7 },
+      { pattern: "rare <_>", level: "error", counts: [0, 1], total: 1 },
+    ]);
   });
 
   test("counts come as series", () => {

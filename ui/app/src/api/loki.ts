@@ -169,3 +169,42 @@ export async function labelValues(name: string, interval: Interval, signal?: Abo
   });
   return asStrings(asRecord(answer).data).sort();
 }
+
+/** A shape that many lines share: "<_>" stands where they differ. */
+export interface LogPattern {
+  pattern: string;
+  level: Level;
+  /** Lines a step, oldest first; steps without lines are zero. */
+  counts: number[];
+  total: number;
+}
+
+/** The patterns of a query's lines, the most frequent first. */
+export async function logPatterns(query: string, interval: Interval, stepMs: number, signal?: AbortSignal): Promise<LogPattern[]> {
+  const answer = await request("/loki/api/v1/patterns", {
+    params: { query, start: nanos(interval.from), end: nanos(interval.to), step: `${stepMs / 1000}s` },
+    signal,
+  });
+  return decodePatterns(answer, interval, stepMs);
+}
+
+export function decodePatterns(answer: unknown, interval: Interval, stepMs: number): LogPattern[] {
+  const steps = Math.max(1, Math.ceil((interval.to - interval.from) / stepMs));
+  const first = Math.floor(interval.from / stepMs);
+  return asArray(asRecord(answer).data)
+    .map((item) => {
+      const { pattern, level, samples } = asRecord(item);
+      const counts = Array.from({ length: steps }, () => 0);
+      let total = 0;
+      for (const sample of asArray(samples)) {
+        const [seconds, count] = asArray(sample).map(Number);
+        if (seconds === undefined || count === undefined) continue;
+        total += count;
+        const step = Math.min(steps - 1, Math.max(0, Math.floor((seconds * 1000) / stepMs) - first));
+        counts[step] = (counts[step] ?? 0) + count;
+      }
+      return { pattern: asString(pattern), level: normalizeLevel(asString(level)), counts, total };
+    })
+    .filter((found) => found.total > 0)
+    .sort((a, b) => b.total - a.total);
+}

@@ -76,6 +76,7 @@ describe("filters", () => {
 
   test("line filters stand right after the selector", () => {
     expect(addLineFilter('{a="b"} | json', "|=", "x")).toBe('{a="b"} |= "x" | json');
+    expect(addLineFilter("{}", "|>", "took <_> ms")).toBe('{} |> "took <_> ms"');
   });
 });
 

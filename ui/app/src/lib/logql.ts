@@ -113,8 +113,8 @@ export function isFieldName(name: string): boolean {
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 }
 
-/** Adds a line filter. */
-export function addLineFilter(query: string, match: "|=" | "!=", text: string): string {
+/** Adds a line filter: by what lines hold, or by their pattern. */
+export function addLineFilter(query: string, match: "|=" | "!=" | "|>" | "!>", text: string): string {
   const base = toLogQL(query);
   const end = selectorEnd(base);
   if (end < 0) return base;

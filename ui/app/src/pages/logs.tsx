@@ -4,6 +4,7 @@ import { Button, Card, Empty, ErrorBox, PageHead, Progress, Skeleton } from "../
 import { Icon } from "../components/icons";
 import { LabelBrowser } from "../components/LabelBrowser";
 import { LogLine, type FieldKind } from "../components/LogLine";
+import { PatternList } from "../components/PatternList";
 import { SeriesLegend } from "../components/SeriesLegend";
 import { TimePicker } from "../components/TimePicker";
 import { VirtualList } from "../components/VirtualList";
@@ -96,11 +97,12 @@ export default function LogsPage() {
 
 function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => void }) {
   const time = useTime();
+  const patterns = useParam("view") === "patterns";
   const [wrap, setWrap] = useStored<"yes" | "no">("log-wrap", "no");
   const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const [active, setActive] = useState(-1);
   const first = useQuery(
-    timedKey(time, "lines", query),
+    patterns ? null : timedKey(time, "lines", query),
     (signal) => queryLines(query, toNanos(time.interval.from), toNanos(time.interval.to), pageSize, signal),
     query,
   );
@@ -142,8 +144,17 @@ function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => 
       <Volume query={query} />
       <div className="logs-bar">
         <span className="muted small">
-          {first.data ? `${plural(rows.length, "line")}${older.done ? "" : ", newest first"}` : "Loading lines…"}
+          {patterns ? "Patterns, the most frequent first" : first.data ? `${plural(rows.length, "line")}${older.done ? "" : ", newest first"}` : "Loading lines…"}
         </span>
+        <Button
+          small
+          icon="list"
+          aria-pressed={patterns}
+          title="What the lines look like, and how often"
+          onClick={() => setParams({ view: patterns ? null : "patterns" })}
+        >
+          Patterns
+        </Button>
         <Button
           small
           icon="play"
@@ -163,6 +174,7 @@ function Lines({ query, onQuery }: { query: string; onQuery: (query: string) => 
           </Button>
         )}
       </div>
+      {patterns && <PatternList query={query} onQuery={onQuery} />}
       {first.error && (
         <div className="pad">
           <ErrorBox error={first.error} onRetry={first.refetch} />
