@@ -80,7 +80,8 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 	if err := a.stack.Start(ctx); err != nil {
 		return err
 	}
-	a.releaseStart()
+	// Starting needs memory that running does not.
+	debug.FreeOSMemory()
 	a.ready.Store(true)
 	a.logger.Info("ready", "version", a.opts.Version, "address", a.web.addr().String(), "data", a.cfg.DataDir,
 		"took", time.Since(a.started).Round(time.Millisecond).String())
@@ -95,15 +96,6 @@ func (a *App) Run(ctx context.Context, reload <-chan os.Signal) error {
 				a.logger.Error("reload refused, the running configuration goes on", "error", err)
 			}
 		}
-	}
-}
-
-// releaseStart gives back what starting needed and running does not: garbage, and
-// the pages of code that only initialisers ran.
-func (a *App) releaseStart() {
-	debug.FreeOSMemory()
-	if err := releaseProgram(); err != nil {
-		a.logger.Debug("the program's own pages stay resident", "error", err)
 	}
 }
 
