@@ -22,6 +22,10 @@ type Peer struct {
 	PID  int
 }
 
+// prometheusConfig keeps the pods' series apart.
+const prometheusConfig = `otlp: {promote_resource_attributes: [service.name, k8s.namespace.name, k8s.pod.name, host.name]}
+`
+
 // process returns the peer's process; one that is started gets a folder in dir.
 func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	if p.Program == "" {
@@ -39,7 +43,7 @@ func (p *Peer) process(ctx context.Context, dir string) (*Process, error) {
 	data := filepath.Join(dir, "peer")
 	if p.Kind == "prometheus" {
 		config := filepath.Join(dir, "prometheus.yaml")
-		if err := os.WriteFile(config, nil, 0o600); err != nil {
+		if err := os.WriteFile(config, []byte(prometheusConfig), 0o600); err != nil {
 			return nil, err
 		}
 		return start(ctx, &Process{Base: base, OTLP: base + "/api/v1/otlp", Dir: data}, base+"/-/ready",
