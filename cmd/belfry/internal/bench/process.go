@@ -88,9 +88,25 @@ func (p *Process) Stop() error {
 	}
 	p.cmd = nil
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
-		return err
+		return errors.Join(err, cmd.Wait(), p.lastWords())
 	}
-	return cmd.Wait()
+	if err := cmd.Wait(); err != nil {
+		return errors.Join(err, p.lastWords())
+	}
+	return nil
+}
+
+// lastWords are what a process that failed has written in the end: a panic from
+// its beginning.
+func (p *Process) lastWords() error {
+	const most = 4 << 10
+	text := p.log.String()
+	for _, start := range []string{"panic: ", "fatal error: ", "unexpected fault"} {
+		if i := strings.Index(text, start); i >= 0 {
+			return errors.New(text[i:min(i+most, len(text))])
+		}
+	}
+	return errors.New(text[max(len(text)-most, 0):])
 }
 
 func freePorts(ctx context.Context, n int) ([]int, error) {
