@@ -294,3 +294,27 @@ func BenchmarkTextSet(b *testing.B) {
 		set.AddText(text)
 	}
 }
+
+// TestLongArraysAreSampled: what a sample tells of differences is what all of them would have told.
+func TestLongArraysAreSampled(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	const n = 20_000
+	times, streams, numbers := make([]uint64, n), make([]uint64, n), make([]uint64, n)
+	for i := range n {
+		times[i] = 1e18 + uint64(i)*1e6 + uint64(rnd.IntN(1000))
+		streams[i] = 1e18 + uint64(i%5000)*1e9 + uint64(rnd.IntN(1000)) // one behind the other, each from the beginning
+		numbers[i] = uint64(rnd.IntN(1e6))
+	}
+	for name, c := range map[string]struct {
+		vals []uint64
+		mode byte
+	}{"times": {times, intsDelta}, "times of streams": {streams, intsDelta}, "numbers": {numbers, intsFrame}} {
+		got := AppendInts(nil, c.vals)
+		require.Equal(t, c.mode, got[0], name)
+		back := make([]uint64, n)
+		rest, err := DecodeInts(back, got)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		require.Equal(t, c.vals, back, name)
+	}
+}

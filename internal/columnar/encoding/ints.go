@@ -50,16 +50,42 @@ func AppendInts(dst []byte, vals []uint64) []byte {
 		dst = append(dst, intsConst)
 		return binary.AppendVarint(dst, int64(vals[0]))
 	}
-	frame := newPlan(vals, uint64(minV), false)
-	delta := newPlan(vals, uint64(minD), true)
-	best := frame
-	if delta.size < frame.size {
-		best = delta
+	best := newPlan(vals, uint64(minV), false)
+	if mayBeDelta(vals) {
+		if delta := newPlan(vals, uint64(minD), true); delta.size < best.size {
+			best = delta
+		}
 	}
 	if t := newTable(vals); t != nil && t.size(len(vals)) < best.size {
 		return t.append(dst, vals)
 	}
 	return best.append(dst, vals)
+}
+
+// sampledRuns of an array tell whether its differences are worth a look.
+const sampledRuns = 4
+
+// mayBeDelta reports whether in a sample differences are in a smaller range than the values are:
+// of numbers without order they are in one twice as large.
+func mayBeDelta(vals []uint64) bool {
+	if len(vals) < 2*sampledRuns*runLen {
+		return true
+	}
+	for i := range sampledRuns {
+		from := i * (len(vals) - runLen) / (sampledRuns - 1)
+		us := vals[from : from+runLen]
+		minV, maxV := int64(us[0]), int64(us[0])
+		minD, maxD := int64(us[1]-us[0]), int64(us[1]-us[0])
+		for j, v := range us[1:] {
+			d := int64(v - us[j])
+			minV, maxV = min(minV, int64(v)), max(maxV, int64(v))
+			minD, maxD = min(minD, d), max(maxD, d)
+		}
+		if bitLen(uint64(maxD-minD)) <= bitLen(uint64(maxV-minV)) {
+			return true
+		}
+	}
+	return false
 }
 
 // plan is a way to store vals, with its size.
