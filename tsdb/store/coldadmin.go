@@ -20,11 +20,11 @@ func (d *database) wake() {
 
 // cleanTombstones writes all blocks anew from which samples were deleted.
 func (d *database) cleanTombstones(ctx context.Context) error {
+	d.tending.Lock() // or a block is rewritten that is being replaced
+	defer d.tending.Unlock()
 	if err := d.tsdb.CleanTombstones(); err != nil {
 		return err
 	}
-	d.tending.Lock()
-	defer d.tending.Unlock()
 	for {
 		did, err := d.cleanNext(ctx)
 		if err != nil {

@@ -73,6 +73,8 @@ type deletionJob struct {
 type deletionJobs struct {
 	path string
 
+	tending sync.Mutex // one at a time takes them further
+
 	mu   sync.Mutex
 	jobs []deletionJob
 }
@@ -249,6 +251,8 @@ func (j *deletionJob) deletion() deletion.Deletion {
 
 // tendDeletions takes the deletions that run a step further.
 func (d *database) tendDeletions(ctx context.Context) error {
+	d.jobs.tending.Lock()
+	defer d.jobs.tending.Unlock()
 	var errs []error
 	for _, job := range d.jobs.running() {
 		before := job

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,16 +21,23 @@ import (
 	metrics "belfry/tsdb"
 )
 
+// testClock is a clock that tests move, in milliseconds.
+type testClock struct{ atomic.Int64 }
+
+func (c *testClock) now() time.Time      { return time.UnixMilli(c.Load()) }
+func (c *testClock) add(d time.Duration) { c.Add(d.Milliseconds()) }
+
 // deletingWorld is a store that is written to hour by hour.
 type deletingWorld struct {
 	*testing.T
 	dir   string
 	s     *Store
-	clock time.Time
+	clock testClock
 }
 
 func newDeletingWorld(t *testing.T) *deletingWorld {
-	w := &deletingWorld{T: t, dir: t.TempDir(), clock: time.Now().Add(-72 * time.Hour).Truncate(6 * time.Hour)}
+	w := &deletingWorld{T: t, dir: t.TempDir()}
+	w.clock.Store(time.Now().Add(-72 * time.Hour).Truncate(6 * time.Hour).UnixMilli())
 	w.open()
 	t.Cleanup(func() { require.NoError(t, w.s.Close()) })
 	return w
@@ -38,7 +46,7 @@ func newDeletingWorld(t *testing.T) *deletingWorld {
 func (w *deletingWorld) open() {
 	cfg := metrics.DefaultConfig()
 	cfg.MinFreeDisk = 0
-	s, err := Open(Options{Dir: w.dir, Config: cfg, Now: func() time.Time { return w.clock }})
+	s, err := Open(Options{Dir: w.dir, Config: cfg, Now: w.clock.now})
 	require.NoError(w, err)
 	w.s = s
 	require.NoError(w, s.OpenTenant(context.Background(), "a"))
@@ -48,10 +56,10 @@ func (w *deletingWorld) open() {
 // finished.
 func (w *deletingWorld) write(hours int) {
 	for range hours * 60 {
-		w.clock = w.clock.Add(time.Minute)
+		w.clock.add(time.Minute)
 		app := w.s.AppenderV2(ctxOf("a"))
 		for _, job := range []string{"secret", "api"} {
-			_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", job), 0, w.clock.UnixMilli(), float64(w.clock.Unix()%1000)/7, nil, nil, storage.AOptions{})
+			_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", job), 0, w.clock.now().UnixMilli(), float64(w.clock.now().Unix()%1000)/7, nil, nil, storage.AOptions{})
 			require.NoError(w, err)
 		}
 		require.NoError(w, app.Commit())
@@ -68,7 +76,7 @@ func (w *deletingWorld) tend() {
 
 func (w *deletingWorld) remove() deletion.Deletion {
 	d, err := w.s.DeleteSeries(context.Background(), metrics.DeleteRequest{
-		Tenant: "a", Label: `x{job="secret"}`, Mint: 0, Maxt: w.clock.UnixMilli(),
+		Tenant: "a", Label: `x{job="secret"}`, Mint: 0, Maxt: w.clock.now().UnixMilli(),
 		Matchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "job", "secret")},
 	})
 	require.NoError(w, err)
@@ -143,7 +151,7 @@ func (w *deletingWorld) eachRecord(dir string, f func(*record.Decoder, []byte)) 
 func TestADeletionIsDoneWhenNoFileHasTheSamples(t *testing.T) {
 	w := newDeletingWorld(t)
 	w.write(9)
-	until := w.clock
+	until := w.clock.now()
 	require.Positive(t, w.onDisk(until))
 	d := w.remove()
 	require.Len(t, floats(t, w.s, ctxOf("a")), 9*60, "gone from queries at once")
@@ -164,7 +172,7 @@ func TestADeletionIsDoneWhenNoFileHasTheSamples(t *testing.T) {
 	}
 	require.Equal(t, deletion.Done, d.State)
 	require.InDelta(t, 1, d.Progress, 0)
-	require.Equal(t, w.clock.UTC(), d.Ended)
+	require.Equal(t, w.clock.now().UTC(), d.Ended)
 	require.Zero(t, w.onDisk(until))
 	_, err := w.s.CancelDeletion(context.Background(), "a", d.ID, true)
 	require.Equal(t, fault.Conflict, fault.KindOf(err))
@@ -173,11 +181,11 @@ func TestADeletionIsDoneWhenNoFileHasTheSamples(t *testing.T) {
 func TestADeletionOfATenantThatHasStoppedWriting(t *testing.T) {
 	w := newDeletingWorld(t)
 	w.write(2)
-	until := w.clock
+	until := w.clock.now()
 	d := w.remove()
 	w.tend()
 	require.Equal(t, deletion.Running, w.state(d.ID).State)
-	w.clock = w.clock.Add(4 * time.Hour)
+	w.clock.add(4 * time.Hour)
 	for range 3 {
 		w.tend()
 	}
@@ -194,12 +202,12 @@ func TestDeletedLateSamplesStayDeleted(t *testing.T) {
 	w := newDeletingWorld(t)
 	w.write(1)
 	app := w.s.AppenderV2(ctxOf("a"))
-	_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", "secret"), 0, w.clock.Add(-10*time.Minute).UnixMilli()+7, 42, nil, nil, storage.AOptions{})
+	_, err := app.Append(0, labels.FromStrings("__name__", "x", "job", "secret"), 0, w.clock.now().Add(-10*time.Minute).UnixMilli()+7, 42, nil, nil, storage.AOptions{})
 	require.NoError(t, err)
 	require.NoError(t, app.Commit())
 	d := w.remove()
 	require.Len(t, floats(t, w.s, ctxOf("a")), 60)
-	w.clock = w.clock.Add(4 * time.Hour)
+	w.clock.add(4 * time.Hour)
 	for range 3 {
 		w.tend()
 	}

@@ -28,6 +28,7 @@ type feed struct {
 	batches []metrics.AppendedBatch
 	samples int
 	unread  int // samples since somebody asked
+	last    int // floats of the last commit
 }
 
 func batchSize(b *metrics.AppendedBatch) int { return len(b.Floats) + len(b.Histograms) }
@@ -43,6 +44,7 @@ func (f *feed) add(b *metrics.AppendedBatch, count uint64) {
 		return
 	}
 	b.Done = count
+	f.last = len(b.Floats)
 	f.batches = append(f.batches, *b)
 	f.samples += batchSize(b)
 	f.unread += batchSize(b)
@@ -84,7 +86,7 @@ func (c *changes) recording() *metrics.AppendedBatch {
 	if !c.feed.on {
 		return nil
 	}
-	return &metrics.AppendedBatch{}
+	return &metrics.AppendedBatch{Floats: make([]metrics.Appended, 0, c.feed.last)}
 }
 
 // begin notes in a batch that its commit begins now.

@@ -22,12 +22,13 @@ type exemplarWorld struct {
 	*testing.T
 	dir   string
 	s     *Store
-	clock time.Time
+	clock testClock
 	more  func(*Options)
 }
 
 func newExemplarWorld(t *testing.T, more func(*Options)) *exemplarWorld {
-	w := &exemplarWorld{T: t, dir: t.TempDir(), clock: time.Now().Add(-48 * time.Hour).Truncate(6 * time.Hour), more: more}
+	w := &exemplarWorld{T: t, dir: t.TempDir(), more: more}
+	w.clock.Store(time.Now().Add(-48 * time.Hour).Truncate(6 * time.Hour).UnixMilli())
 	w.open()
 	t.Cleanup(func() { require.NoError(t, w.s.Close()) })
 	return w
@@ -37,7 +38,7 @@ func (w *exemplarWorld) open() {
 	cfg := metrics.DefaultConfig()
 	cfg.MinFreeDisk = 0
 	cfg.Limits.MaxExemplars = 10
-	o := Options{Dir: w.dir, Config: cfg, Now: func() time.Time { return w.clock }}
+	o := Options{Dir: w.dir, Config: cfg, Now: w.clock.now}
 	if w.more != nil {
 		w.more(&o)
 	}
@@ -61,8 +62,8 @@ func (w *exemplarWorld) kept() *keptExemplars {
 // between, as the ring's coming round would.
 func (w *exemplarWorld) append(job string, n int) {
 	for range n {
-		w.clock = w.clock.Add(time.Minute)
-		at := w.clock.UnixMilli()
+		w.clock.add(time.Minute)
+		at := w.clock.now().UnixMilli()
 		app := w.s.AppenderV2(ctxOf("a"))
 		e := exemplar.Exemplar{Labels: labels.FromStrings("trace_id", fmt.Sprint(job, at)), Value: 0.1, Ts: at, HasTs: true}
 		_, err := app.Append(0, labels.FromStrings("__name__", "x_bucket", "job", job), 0, at, 1, nil, nil, storage.AOptions{Exemplars: []exemplar.Exemplar{e}})
@@ -91,7 +92,7 @@ func TestExemplarsOutliveTheRing(t *testing.T) {
 	require.Equal(t, 35, w.count(), "none is lost, none is there twice")
 	w.append("api", 5)
 	require.Equal(t, 40, w.count())
-	w.clock = w.clock.Add(12 * time.Hour)
+	w.clock.add(12 * time.Hour)
 	require.NoError(t, w.kept().tend())
 	require.Equal(t, 40, w.count(), "merged")
 	names, err := filepath.Glob(filepath.Join(w.dir, "a", exemplarsDir, "*.exemplars"))
@@ -115,7 +116,7 @@ func TestDeletionReachesExemplars(t *testing.T) {
 	edge := labels.MustNewMatcher(labels.MatchEqual, "job", "edge")
 	require.NoError(t, w.s.Delete(ctxOf("a"), 0, math.MaxInt64, api))
 	require.Zero(t, w.count(api))
-	require.NoError(t, w.s.Delete(ctxOf("a"), w.clock.Add(-150*time.Second).UnixMilli(), math.MaxInt64, edge))
+	require.NoError(t, w.s.Delete(ctxOf("a"), w.clock.now().Add(-150*time.Second).UnixMilli(), math.MaxInt64, edge))
 	require.Equal(t, 5, w.count(), "of the ring, too")
 	w.reopen()
 	require.Equal(t, 5, w.count(), "the log brings none back")
@@ -132,13 +133,13 @@ func TestRetentionReachesExemplars(t *testing.T) {
 	})
 	w.append("edge", 5)
 	w.append("api", 5)
-	w.clock = w.clock.Add(11 * time.Hour)
+	w.clock.add(11 * time.Hour)
 	require.NoError(t, w.kept().tend())
 	w.reopen()
 	found, err := w.kept().files.Select(0, math.MaxInt64, []*labels.Matcher{})
 	require.NoError(t, err)
 	require.Len(t, found, 1, "api's")
-	w.clock = w.clock.Add(100 * time.Hour)
+	w.clock.add(100 * time.Hour)
 	require.NoError(t, w.kept().tend())
 	require.Zero(t, w.kept().files.Size())
 	require.Zero(t, w.count())
