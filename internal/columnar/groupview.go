@@ -120,7 +120,7 @@ func (v *GroupView) rowsApart(h *partHandle) (map[int][]uint32, error) {
 	col := h.groupColumn()
 	if col >= 0 {
 		io := part.IO{}
-		var places []part.Place
+		var hashes []uint64
 		var err error
 		v.apart.each(func(hash uint64) {
 			if err != nil {
@@ -128,14 +128,18 @@ func (v *GroupView) rowsApart(h *partHandle) (map[int][]uint32, error) {
 			}
 			var may bool
 			if may, err = h.r.MayHaveHash(&io, col, hash); err == nil && may {
-				places, err = h.r.FindHash(&io, col, hash, places)
+				hashes = append(hashes, hash)
 			}
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range places {
+		slices.Sort(hashes)
+		err = h.r.FindHashes(&io, col, hashes, func(_ int, p part.Place) {
 			rows[p.Block] = append(rows[p.Block], uint32(p.Row))
+		})
+		if err != nil {
+			return nil, err
 		}
 		for b, list := range rows {
 			slices.Sort(list)
