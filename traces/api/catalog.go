@@ -99,7 +99,7 @@ func (c *catalog) findTraces(ctx context.Context, req traceql.SearchRequest) (*f
 }
 
 // manyTraces is how many traces of the greatest length one answer holds at most.
-const manyTraces = 10
+const manyTraces = 3
 
 // traces returns whole traces in the order of their IDs, without those that do not exist.
 func (c *catalog) traces(ctx context.Context, ids []traces.TraceID, from, to int64) (*found, error) {
