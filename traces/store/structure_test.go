@@ -95,7 +95,7 @@ func (r relatives) selected(op string, left, right func(*traces.Span) bool) []tr
 		}
 		return false
 	}
-	any := func(*traces.Span) bool { return true }
+	every := func(*traces.Span) bool { return true }
 	var out []traces.SpanID
 	for id, s := range r.spans {
 		asRight := right(s) && some(left, func(l *traces.Span) bool { return r.holds(plain, l, s) })
@@ -105,7 +105,7 @@ func (r relatives) selected(op string, left, right func(*traces.Span) bool) []tr
 		case op == "||":
 			in = left(s) || right(s)
 		case op == "&&":
-			in = (left(s) || right(s)) && some(left, any) && some(right, any)
+			in = (left(s) || right(s)) && some(left, every) && some(right, every)
 		case op[0] == '!':
 			in = right(s) && !asRight
 		case op[0] == '&':
