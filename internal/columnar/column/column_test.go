@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"belfry/internal/columnar/automaton"
 	"belfry/internal/columnar/encoding"
 
 	"github.com/stretchr/testify/require"
@@ -195,6 +196,7 @@ func FuzzOpen(f *testing.F) {
 			f.Add(chunk, uint16(m.HeadLen), uint16(300), byte(kind))
 		}
 	}
+	search := automaton.New(`e [0-9]+7|a.*b$`)
 	f.Fuzz(func(_ *testing.T, b []byte, headLen, n uint16, kind byte) {
 		k := Kind(kind%7 + 1)
 		a := &Arena{}
@@ -219,6 +221,12 @@ func FuzzOpen(f *testing.F) {
 			}
 			if sel != nil && chunk.tpl != nil {
 				_, _ = chunk.Load(sel, memPages{b, false}, a)
+			}
+			if chunk.tpl != nil {
+				run := chunk.tpl.Run(search)
+				for i := range chunk.tpl.n {
+					_, _ = run.Match(i)
+				}
 			}
 			if _, err := chunk.Load(nil, memPages{b, false}, a); err != nil {
 				return

@@ -9,6 +9,7 @@ type TemplateRun struct {
 	t    *Templates
 	a    *automaton.Automaton
 	runs []templateRun
+	room int    // bytes that may still be taken for templateRun.after
 	text []byte // scratch
 }
 
@@ -17,19 +18,23 @@ type templateRun struct {
 	verdict Match // of all its values; Maybe: each has to be looked at
 	apart   bool  // the automaton cannot tell: not all is ASCII
 
-	first   int             // of its pieces, whose slot makes a difference
-	number  int             // number slots before that
-	textual int             // text slots before
-	state   automaton.State // before the slot
-	after   []automaton.State
+	first   int               // of its pieces, whose slot makes a difference
+	number  int               // number slots before that
+	textual int               // text slots before
+	state   automaton.State   // before the slot
+	after   []automaton.State // nil: there is no room
+	asked   bool
 }
 
 // noState marks in templateRun.after, by piece and state, what was not asked yet.
 const noState = 0xff
 
+// runRoom bounds what is noted of all templates.
+const runRoom = 4 << 20
+
 // Run returns an automaton's run over the values.
 func (t *Templates) Run(a *automaton.Automaton) *TemplateRun {
-	r := &TemplateRun{t: t, a: a, runs: make([]templateRun, len(t.list))}
+	r := &TemplateRun{t: t, a: a, runs: make([]templateRun, len(t.list)), room: runRoom}
 	for i := range r.runs {
 		r.begin(&r.runs[i], &t.list[i])
 	}
@@ -83,7 +88,7 @@ func (r *TemplateRun) keeps(s automaton.State, slot byte) bool {
 
 // Match tells of a value, by its position among the values; Maybe if the automaton cannot.
 func (r *TemplateRun) Match(value int) (Match, error) {
-	id := r.t.ids[value]
+	id, rank, text := r.t.at(value)
 	run := &r.runs[id]
 	if run.verdict != Maybe || run.apart {
 		return run.verdict, nil
@@ -93,14 +98,11 @@ func (r *TemplateRun) Match(value int) (Match, error) {
 	if err != nil {
 		return Maybe, err
 	}
-	if run.after == nil {
-		run.after = make([]automaton.State, automaton.MaxStates*(len(tpl.pieces)-run.first))
-		for i := range run.after {
-			run.after[i] = noState
-		}
+	if !run.asked {
+		r.note(run, tpl)
 	}
-	rank, number, text := r.t.ranks[value], run.number, int(r.t.texts[value])+run.textual
-	s := run.state
+	number, s := run.number, run.state
+	text += run.textual
 	for i := run.first; ; i++ {
 		switch p := &tpl.pieces[i]; p.slot {
 		case numberSlot:
@@ -122,10 +124,32 @@ func (r *TemplateRun) Match(value int) (Match, error) {
 		if i+1 == len(tpl.pieces) || r.a.Final(s) {
 			return r.verdict(s), nil
 		}
-		next := &run.after[(i-run.first)*automaton.MaxStates+int(s)]
-		if *next == noState {
-			*next = r.a.Step(s, tpl.pieces[i+1].text)
-		}
-		s = *next
+		s = r.literal(run, i-run.first, s, tpl.pieces[i+1].text)
 	}
+}
+
+// note makes room to note where literals of a template lead.
+func (r *TemplateRun) note(run *templateRun, tpl *template) {
+	run.asked = true
+	n := automaton.MaxStates * (len(tpl.pieces) - run.first)
+	if n > r.room {
+		return
+	}
+	r.room -= n
+	run.after = make([]automaton.State, n)
+	for i := range run.after {
+		run.after[i] = noState
+	}
+}
+
+// literal returns where the literal behind a slot leads.
+func (r *TemplateRun) literal(run *templateRun, slot int, s automaton.State, text []byte) automaton.State {
+	if run.after == nil {
+		return r.a.Step(s, text)
+	}
+	next := &run.after[slot*automaton.MaxStates+int(s)]
+	if *next == noState {
+		*next = r.a.Step(s, text)
+	}
+	return *next
 }
