@@ -225,6 +225,10 @@ func (s *Span) Overlaps(from, to int64) bool {
 // MatchValue reports whether a condition holds where its field has the value v,
 // nil for none.
 func MatchValue(f Filter, v Value) bool {
+	if c, ok := f.(Compare); ok && v.kind != KindArray {
+		order, ok := v.Compare(c.Value)
+		return ok && c.Op.Holds(order)
+	}
 	field := Intrinsic("value")
 	span := &Span{Attributes: []Attribute{{Key: field.Name, Value: v}}, Resource: &Resource{}}
 	field.Scope = ScopeSpan

@@ -60,3 +60,20 @@ func TestValuesAsJSON(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 }
+
+func TestMatchValueIsMatchOfAnAttribute(t *testing.T) {
+	values := []traces.Value{
+		{}, traces.Int(1), traces.Int(2), traces.Float(1), traces.Float(1.5), traces.Float(math.NaN()), traces.String("a"), traces.String("1"),
+		traces.Bool(true), traces.Bytes("a"), traces.Array(traces.Int(1), traces.Int(2)), traces.Array(),
+	}
+	field := traces.Field{Scope: traces.ScopeSpan, Name: "x"}
+	for _, v := range values {
+		span := &traces.Span{Attributes: []traces.Attribute{{Key: "x", Value: v}}, Resource: &traces.Resource{}}
+		for _, bound := range values {
+			for op := traces.OpEqual; op <= traces.OpGreaterEqual; op++ {
+				f := traces.Compare{Field: field, Op: op, Value: bound}
+				require.Equal(t, traces.Match(f, span), traces.MatchValue(f, v), "%v %v %v", v, op, bound)
+			}
+		}
+	}
+}
