@@ -13,23 +13,47 @@ import (
 	"belfry/tsdb/store"
 )
 
-// BenchmarkAppend appends requests of one service with 1000 points of
-// ten counters.
+// BenchmarkAppend appends requests of one service with points of ten counters, the
+// same series each time: large requests, and small ones, of which each pays for a
+// transaction.
 func BenchmarkAppend(b *testing.B) {
-	const points = 1000
-	cfg := tsdb.DefaultConfig()
-	cfg.MinFreeDisk = 0
-	cfg.Limits.MaxAhead *= 1000
-	s, err := store.Open(store.Options{Dir: b.TempDir(), Config: cfg})
-	if err != nil {
-		b.Fatal(err)
+	for _, points := range []int{10, 1000} {
+		b.Run(fmt.Sprint(points), func(b *testing.B) {
+			cfg := tsdb.DefaultConfig()
+			cfg.MinFreeDisk = 0
+			cfg.Limits.MaxAhead *= 1000
+			s, err := store.Open(store.Options{Dir: b.TempDir(), Config: cfg})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					b.Error(err)
+				}
+			})
+			a := New(Options{Appendable: s, Config: cfg.OTLP})
+			md, ms := counters(points)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				b.StopTimer()
+				for i := range ms.Len() {
+					for _, p := range ms.At(i).Sum().DataPoints().All() {
+						p.SetTimestamp(ts(time.Duration(n) * time.Millisecond))
+					}
+				}
+				message := wire(md)
+				b.StartTimer()
+				res, err := a.Append(context.Background(), tenant.Default, message)
+				if err != nil || res.Rejected > 0 {
+					b.Fatal(res, err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(points), "ns/sample")
+		})
 	}
-	b.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			b.Error(err)
-		}
-	})
-	a := New(Options{Appendable: s, Config: cfg.OTLP})
+}
+
+func counters(points int) (pmetric.Metrics, pmetric.MetricSlice) {
 	md, ms := resource(map[string]any{"service.name": "shop", "service.instance.id": "1", "host.name": "h", "k8s.pod.name": "shop-1"})
 	for i := range 10 {
 		m := ms.AppendEmpty()
@@ -44,21 +68,5 @@ func BenchmarkAppend(b *testing.B) {
 			dp.Attributes().PutStr("http.request.method", "GET")
 		}
 	}
-	b.ReportAllocs()
-	for n := 0; b.Loop(); n++ {
-		for i := range ms.Len() {
-			dps := ms.At(i).Sum().DataPoints()
-			for j := range dps.Len() {
-				dps.At(j).SetTimestamp(ts(time.Duration(n) * time.Millisecond))
-			}
-		}
-		b.StopTimer()
-		message := wire(md)
-		b.StartTimer()
-		res, err := a.Append(context.Background(), tenant.Default, message)
-		if err != nil || res.Rejected > 0 {
-			b.Fatal(res, err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/points, "ns/sample")
+	return md, ms
 }
