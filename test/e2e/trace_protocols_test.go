@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -184,7 +183,7 @@ func (c call) batchBytes(t *testing.T) []byte {
 func (c call) byAgent(t *testing.T, address string, protocol thrift.TProtocolFactory) {
 	buffer := thrift.NewTMemoryBufferLen(4096)
 	client := agent.NewAgentClientFactory(buffer, protocol)
-	require.NoError(t, client.EmitBatch(context.Background(), c.batch()))
+	require.NoError(t, client.EmitBatch(t.Context(), c.batch()))
 	conn, err := net.Dial("udp", address)
 	require.NoError(t, err)
 	defer conn.Close()

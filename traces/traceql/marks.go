@@ -17,7 +17,6 @@ type markPlan struct {
 
 // leafPlan is a condition of the pipeline, in two steps.
 type leafPlan struct {
-	text  string
 	whole Expr // nil: every span
 	now   Expr // what is decided on a span's own fields; nil: nothing
 	later Expr // what needs fields of the parent; nil: nothing
@@ -122,7 +121,7 @@ func (m *marker) leaf(f Filter) slot {
 		return s
 	}
 	s := slot(len(m.plan.leaves))
-	leaf := leafPlan{text: text, whole: f.Expr}
+	leaf := leafPlan{whole: f.Expr}
 	for _, part := range conjuncts(f.Expr, nil) {
 		if refs := fieldsOf(part, nil); slices.ContainsFunc(refs, func(r FieldRef) bool { return r.Parent }) {
 			leaf.later = conjunction(leaf.later, part)
