@@ -93,7 +93,7 @@ func (s *search) scan(ctx context.Context) error {
 func (s *search) candidates(ctx context.Context) (*candidates, error) {
 	plan, view := s.joined(s.tenant, s.req.Query.Pipeline)
 	if view == nil {
-		return s.apart(ctx, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
+		return s.apart(func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
 			return s.store.Scan(ctx, s.tenant, q, v)
 		})
 	}
@@ -105,7 +105,7 @@ func (s *search) candidates(ctx context.Context) (*candidates, error) {
 }
 
 // apart finds candidates among spans of which nobody knows the structure.
-func (s *search) apart(ctx context.Context, scan scanner) (*candidates, error) {
+func (s *search) apart(scan scanner) (*candidates, error) {
 	if list, done, err := s.localCandidates(scan); err != nil || done {
 		return &candidates{loose: list}, err
 	}
@@ -145,7 +145,7 @@ func (e *Engine) joined(tenant string, p Pipeline) (*markPlan, traces.Joined) {
 // joinedCandidates asks the parts of a joined store, the newest first, until older
 // ones cannot matter any more.
 func (s *search) joinedCandidates(ctx context.Context, plan *markPlan, view traces.Joined) (*candidates, error) {
-	c, err := s.apart(ctx, func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
+	c, err := s.apart(func(q traces.SpanQuery, v func() traces.Visitor) (traces.Stats, error) {
 		return view.Apart(ctx, q, v)
 	})
 	if err != nil {
