@@ -22,8 +22,10 @@ type Peer struct {
 	PID  int
 }
 
-// prometheusConfig keeps the pods' series apart.
+// prometheusConfig keeps the pods' series apart, and takes what one sender sends
+// before another's older samples, as Belfry does by default.
 const prometheusConfig = `otlp: {promote_resource_attributes: [service.name, k8s.namespace.name, k8s.pod.name, host.name]}
+storage: {tsdb: {out_of_order_time_window: 30m}}
 `
 
 // process returns the peer's process; one that is started gets a folder in dir.
