@@ -10,11 +10,12 @@ import (
 // State is a state of an Automaton: what matters of the text so far.
 type State = uint8
 
-// Matched is the state of texts that have a match, whatever follows. There are no states from
-// MaxStates on.
+// Matched is the state of texts that have a match, whatever follows.
+const Matched State = 0
+
 const (
-	Matched   State = 0
-	MaxStates       = 200
+	// MaxStates is how many states an automaton has at most: they are numbered from 0.
+	MaxStates = 200
 
 	maxInstructions = 500
 )
