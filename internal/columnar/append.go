@@ -83,12 +83,13 @@ func (db *DB) append(ctx context.Context, tenantID string, payload []byte) (Appe
 	return res, nil
 }
 
-// waitForRoom holds an append back while flushes cannot keep up.
+// waitForRoom holds an append back while flushes cannot keep up: the memtable that
+// fills up is full, and no more may wait for their flush.
 func (db *DB) waitForRoom(ctx context.Context) error {
 	var timeout <-chan time.Time
 	for {
 		db.mu.RLock()
-		behind, room := len(db.frozen) >= db.o.MaxFrozen, db.room
+		behind, room := db.active.bytes >= db.o.FlushBytes && !db.mayRotate(), db.room
 		db.mu.RUnlock()
 		if !behind {
 			return nil
@@ -103,7 +104,7 @@ func (db *DB) waitForRoom(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timeout:
-			return fault.Limitedf(retryFull, "%d memtables wait to be written to disk", db.o.MaxFrozen)
+			return fault.Limitedf(retryFull, "%d full memtables wait to be written to disk", db.o.MaxFrozen+1)
 		}
 	}
 }
@@ -117,9 +118,7 @@ func (db *DB) committed(r *wal.Record, end wal.Position) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.active.publish(r.Tenant, w, &db.o, r.Time, end)
-	if db.active.bytes >= db.o.FlushBytes {
-		db.rotate()
-	}
+	db.rotateIfFull()
 }
 
 // writer returns an empty RowWriter.

@@ -316,9 +316,7 @@ func (db *DB) replay() error {
 		db.mu.Lock()
 		db.crossDeletions(end)
 		db.active.publish(r.Tenant, w, &db.o, r.Time, end)
-		if db.active.bytes >= db.o.FlushBytes {
-			db.rotate()
-		}
+		db.rotateIfFull()
 		frozen := len(db.frozen)
 		db.mu.Unlock()
 		db.putWriter(w)

@@ -30,6 +30,17 @@ func (db *DB) rotate() {
 	}
 }
 
+// mayRotate reports whether one more memtable may wait for its flush. DB.mu is held.
+func (db *DB) mayRotate() bool { return len(db.frozen) < db.o.MaxFrozen }
+
+// rotateIfFull freezes the active memtable when it is full, and goes on filling it when too many wait:
+// appends are held back then. DB.mu is held.
+func (db *DB) rotateIfFull() {
+	if db.active.bytes >= db.o.FlushBytes && db.mayRotate() {
+		db.rotate()
+	}
+}
+
 // flusher writes frozen memtables to parts, oldest first.
 func (db *DB) flusher() {
 	defer db.tasks.Done()
@@ -44,7 +55,7 @@ func (db *DB) flusher() {
 		case <-t.C:
 		}
 		db.mu.Lock()
-		if db.due(db.active) {
+		if db.due(db.active) && db.mayRotate() {
 			db.rotate()
 		}
 		db.dropSpare()
@@ -156,6 +167,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	}
 	db.mu.Lock()
 	db.frozen = append(db.frozen[:0:0], db.frozen[1:]...)
+	db.rotateIfFull()
 	close(db.room)
 	db.room = make(chan struct{})
 	db.swapParts(added, nil)

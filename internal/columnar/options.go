@@ -70,7 +70,7 @@ type Options struct {
 
 	FlushBytes        int           // memtable size that starts a flush; 32 MiB
 	FlushAge          time.Duration // age of the memtable's oldest row that starts a flush; 60 s
-	MaxFrozen         int           // memtables waiting for their flush before Append pushes back; 2
+	MaxFrozen         int           // memtables waiting for their flush beside one that fills up, before Append pushes back; 1
 	MaxWait           time.Duration // how long Append waits for a flush before it refuses; 2 s; negative: not at all
 	BlockRows         int           // rows in a block; 32,768
 	MaxColumns        int           // columns of a part (and memtable); rarer ones share an overflow column; 2,000
@@ -108,7 +108,7 @@ const (
 
 	defaultFlushBytes      = 32 << 20
 	defaultFlushAge        = time.Minute
-	defaultMaxFrozen       = 2
+	defaultMaxFrozen       = 1
 	defaultMaxWait         = 2 * time.Second
 	defaultBlockRows       = 32 << 10
 	defaultMaxColumns      = 2000

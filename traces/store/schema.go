@@ -12,10 +12,6 @@ const blockRows = 8 << 10
 // mergeMemory is what a merge may take.
 const mergeMemory = 64 << 20
 
-// maxFrozen memtables wait for their flush or are flushed: beside the one that fills up, one is enough
-// to keep a load going that flushes can follow, and more only take memory of one that they cannot.
-const maxFrozen = 1
-
 // Handles of the fixed columns: their positions in fixedColumns. New ones are
 // added at the end.
 const (

@@ -53,7 +53,6 @@ func Open(o Options) (*Store, error) {
 		Columns: fixedColumns(), BlockRows: blockRows, MergeMemory: mergeMemory,
 		Grouping:         &columnar.Grouping{ID: colTraceID, Ordinal: colOrdinal, Derive: derive, Derived: derivedColumns()},
 		FlushBytes:       int(c.Flush.Size),
-		MaxFrozen:        maxFrozen,
 		FlushAge:         time.Duration(c.Flush.Age),
 		Durability:       c.durability(),
 		SyncInterval:     time.Duration(c.SyncInterval),
