@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -43,11 +45,11 @@ func TestExemplarsOfAHistogramThatWasSentWithout(t *testing.T) {
 			}
 		}
 		query := `histogram_quantile(0.9, sum by (le) (rate(http_server_request_duration_seconds_bucket{service_name="e2e-http"}[5m])))`
-		if err := s.get("/api/v1/query_exemplars", &answer, "query", query, "start", fmt.Sprint(at.Add(-time.Minute).Unix()), "end", fmt.Sprint(time.Now().Unix())); err != nil {
+		if err := s.get("/api/v1/query_exemplars", &answer, "query", query, "start", strconv.FormatInt(at.Add(-time.Minute).Unix(), 10), "end", strconv.FormatInt(time.Now().Unix(), 10)); err != nil {
 			return err
 		}
 		if len(answer.Data) == 0 {
-			return fmt.Errorf("no exemplars")
+			return errors.New("no exemplars")
 		}
 		found := 0
 		for _, series := range answer.Data {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -25,7 +26,7 @@ func some(seed uint64, from int64, n int) []exemplar.QueryResult {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	series := make([]exemplar.QueryResult, 7)
 	for i := range series {
-		series[i].SeriesLabels = labels.FromStrings("__name__", "latency_bucket", "le", fmt.Sprint(i), "job", fmt.Sprint("job-", i%2))
+		series[i].SeriesLabels = labels.FromStrings("__name__", "latency_bucket", "le", strconv.Itoa(i), "job", fmt.Sprint("job-", i%2))
 	}
 	values := []float64{0.5, math.NaN(), math.Inf(1), math.Copysign(0, -1), 5e-324}
 	for i := range n {
@@ -129,7 +130,7 @@ func TestDeletedExemplarsLeaveTheDisk(t *testing.T) {
 	d := open(t, dir)
 	require.NoError(t, d.Add(some(1, start, 100)))
 	require.NoError(t, d.Add(some(2, start+600*60_000, 100)))
-	require.NoError(t, d.Delete(start+600*60_000, func(ls labels.Labels, at int64) bool { return ls.Get("job") == "job-0" }))
+	require.NoError(t, d.Delete(start+600*60_000, func(ls labels.Labels, _ int64) bool { return ls.Get("job") == "job-0" }))
 	for _, r := range all(t, open(t, dir)) {
 		if r.SeriesLabels.Get("job") == "job-0" {
 			require.GreaterOrEqual(t, r.Exemplars[0].Ts, int64(start+600*60_000))

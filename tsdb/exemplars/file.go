@@ -26,7 +26,7 @@ func openFile(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // reading is done
+	defer f.Close() // reading is done
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (f *file) read(q query) (out []exemplar.QueryResult, err error) {
 	if r.src, err = os.Open(f.path); err != nil {
 		return nil, err
 	}
-	defer r.src.Close() //nolint:errcheck // reading is done
+	defer r.src.Close() // reading is done
 	if r.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlock)); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package otlp
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // transaction.
 func BenchmarkAppend(b *testing.B) {
 	for _, points := range []int{10, 1000} {
-		b.Run(fmt.Sprint(points), func(b *testing.B) {
+		b.Run(strconv.Itoa(points), func(b *testing.B) {
 			cfg := tsdb.DefaultConfig()
 			cfg.MinFreeDisk = 0
 			cfg.Limits.MaxAhead *= 1000

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -58,9 +59,9 @@ func (w *cachedWorld) scrape() {
 			at -= w.Int64N(3_600_000)
 		}
 		name := []string{"x_total", "y_total", "gauge"}[i%3]
-		ls := labels.FromStrings("__name__", name, "i", fmt.Sprint(i), "job", fmt.Sprint(i%2))
+		ls := labels.FromStrings("__name__", name, "i", strconv.Itoa(i), "job", strconv.Itoa(i%2))
 		if w.IntN(200) == 0 { // a series that comes and goes
-			ls = labels.FromStrings("__name__", name, "i", fmt.Sprint(w.IntN(100)), "job", "2")
+			ls = labels.FromStrings("__name__", name, "i", strconv.Itoa(w.IntN(100)), "job", "2")
 		}
 		if w.IntN(100) == 0 {
 			_, _ = app.Append(0, ls, 0, at, math.Float64frombits(value.StaleNaN), nil, nil, storage.AOptions{})
@@ -79,7 +80,7 @@ func (w *cachedWorld) remove() {
 	if w.IntN(4) == 0 {
 		to = math.MaxInt64
 	}
-	m := labels.MustNewMatcher(labels.MatchEqual, "i", fmt.Sprint(w.IntN(6)))
+	m := labels.MustNewMatcher(labels.MatchEqual, "i", strconv.Itoa(w.IntN(6)))
 	require.NoError(w, w.s.Delete(w.tenant(), from, to, m))
 }
 
@@ -224,7 +225,7 @@ func TestRefreshReadsNoSeries(t *testing.T) {
 		w.now += 15_000
 		app := w.s.AppenderV2(ctx)
 		for pod := range pods {
-			_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "pod", fmt.Sprint(pod)), 0, w.now, float64(w.now%977), nil, nil, storage.AOptions{})
+			_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "pod", strconv.Itoa(pod)), 0, w.now, float64(w.now%977), nil, nil, storage.AOptions{})
 			require.NoError(t, err)
 		}
 		require.NoError(t, app.Commit())
@@ -268,7 +269,7 @@ func TestTailsAreBounded(t *testing.T) {
 	ctx := tenant.WithID(context.Background(), "a")
 	app := w.s.AppenderV2(ctx)
 	for i := range 1000 {
-		_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "i", fmt.Sprint(i), "few", fmt.Sprint(i%100)), 0, w.now, 1, nil, nil, storage.AOptions{})
+		_, err := app.Append(0, labels.FromStrings("__name__", "x_total", "i", strconv.Itoa(i), "few", strconv.Itoa(i%100)), 0, w.now, 1, nil, nil, storage.AOptions{})
 		require.NoError(t, err)
 	}
 	require.NoError(t, app.Commit())

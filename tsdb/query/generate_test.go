@@ -55,7 +55,7 @@ func generateSeries(t testing.TB, rng *rand.Rand, app storage.AppenderV2, ls lab
 	v := rng.Float64() * 100
 	for at := rng.Int64N(step); at < end; at += step + rng.Int64N(jitter+1) {
 		if native && rng.IntN(3) == 0 {
-			_, err := app.Append(0, ls, 0, at, 0, tsdbutil.GenerateTestHistogram(int64(at/1000)), nil, storage.AOptions{})
+			_, err := app.Append(0, ls, 0, at, 0, tsdbutil.GenerateTestHistogram(at/1000), nil, storage.AOptions{})
 			require.NoError(t, err)
 			continue
 		}

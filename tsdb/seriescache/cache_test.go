@@ -113,7 +113,8 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.NotEqual(t, cache.NextID(), cache.NextID())
+	first := cache.NextID()
+	require.NotEqual(t, first, cache.NextID())
 }
 
 func BenchmarkGet(b *testing.B) {

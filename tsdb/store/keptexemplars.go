@@ -17,6 +17,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -246,7 +247,7 @@ func (k *keptExemplars) saveLocked() error {
 	if waiting == 0 {
 		return nil
 	}
-	all := [][]*labels.Matcher{{labels.MustNewMatcher(labels.MatchRegexp, labels.MetricName, ".*")}}
+	all := [][]*labels.Matcher{{labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".*")}}
 	ring, err := k.inRing(math.MinInt64, math.MaxInt64, all)
 	if err != nil {
 		return fmt.Errorf("save exemplars: %w", err)

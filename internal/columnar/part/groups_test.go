@@ -22,6 +22,6 @@ func FuzzGroups(f *testing.F) {
 		again := &Reader{}
 		require.NoError(t, again.parseGroups(r.Groups.append(nil)))
 		require.Equal(t, r.Groups.Joined, again.Groups.Joined)
-		require.Equal(t, len(r.Groups.Apart), len(again.Groups.Apart))
+		require.Len(t, again.Groups.Apart, len(r.Groups.Apart))
 	})
 }

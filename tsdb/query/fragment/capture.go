@@ -43,7 +43,7 @@ func (c *capture) keep(w *worker, points []promql.FPoint, ls labels.Labels, grou
 }
 
 // tail makes a tail of what the workers have kept, nil if it would be too large.
-func (c *capture) tail(f *Fragment, in tsdb.Following, maxBytes int) *tail {
+func (c *capture) tail(in tsdb.Following, maxBytes int) *tail {
 	if c.room.Load() < 0 {
 		return nil
 	}

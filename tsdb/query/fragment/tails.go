@@ -168,7 +168,7 @@ func (t *Tails) evaluate(ctx context.Context, f *Fragment, q storage.ChunkQuerya
 		return nil, true, err
 	}
 	t.metrics.evaluations.WithLabelValues("read").Inc()
-	e.tail = c.tail(f, in, t.maxBytes)
+	e.tail = c.tail(in, t.maxBytes)
 	e.tooLarge = e.tail == nil
 	if e.tail != nil {
 		e.tail.depth = max(depth, newest-at)
