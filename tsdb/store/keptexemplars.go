@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"belfry/tsdb/cold"
 	"belfry/tsdb/exemplars"
 )
 
@@ -31,10 +32,9 @@ const (
 	// saveExemplars is how long an exemplar may be in the ring and the log alone.
 	saveExemplars = 10 * time.Minute
 
-	// ringTime is how far back the ring is asked: what is older is in files.
-	// Deletions are remembered longer, for the ring cannot forget.
-	ringTime     = 24 * time.Hour
-	deletionTime = ringTime + time.Hour
+	// deletionTime is how long a deletion is remembered at least, for the ring cannot forget, nor the log
+	// that restores it. It is remembered for as long as the ring has something of it, too.
+	deletionTime = 25 * time.Hour
 
 	// expireExemplars is how often retention by selectors reaches exemplars.
 	expireExemplars = 6 * time.Hour
@@ -195,21 +195,24 @@ func (k *keptExemplars) expire(now time.Time) error {
 		before = max(before, r.Before)
 	}
 	k.expired = now
-	return k.files.Delete(before, func(ls labels.Labels, t int64) bool {
-		for _, r := range rules {
-			if matches(ls, r.Matchers) {
-				return t < r.Before
-			}
+	return k.files.Delete(before, func(ls labels.Labels, t int64) bool { return pastRetention(rules, ls, t) })
+}
+
+// pastRetention reports whether the first rule that fits a series keeps nothing of a time.
+func pastRetention(rules []cold.Rule, ls labels.Labels, t int64) bool {
+	for _, r := range rules {
+		if matches(ls, r.Matchers) {
+			return t < r.Before
 		}
-		return false
-	})
+	}
+	return false
 }
 
 func matches(ls labels.Labels, ms []*labels.Matcher) bool {
 	return !slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return !m.Matches(ls.Get(m.Name)) })
 }
 
-// inRing returns what the ring has and was not deleted.
+// inRing returns what the ring has and was neither deleted nor kept long enough.
 func (k *keptExemplars) inRing(start, end int64, matchers [][]*labels.Matcher) ([]exemplar.QueryResult, error) {
 	q, err := k.db.tsdb.ExemplarQuerier(context.Background())
 	if err != nil {
@@ -220,13 +223,14 @@ func (k *keptExemplars) inRing(start, end int64, matchers [][]*labels.Matcher) (
 		return nil, err
 	}
 	deletions := *k.deletions.Load()
-	if len(deletions) == 0 {
-		return found, nil
+	rules, err := k.db.retentionRules()
+	if err != nil || len(deletions)+len(rules) == 0 {
+		return found, err
 	}
 	out := make([]exemplar.QueryResult, 0, len(found))
 	for _, s := range found {
 		s.Exemplars = slices.DeleteFunc(slices.Clone(s.Exemplars), func(e exemplar.Exemplar) bool {
-			return slices.ContainsFunc(deletions, func(d exemplarDeletion) bool {
+			return pastRetention(rules, s.SeriesLabels, e.Ts) || slices.ContainsFunc(deletions, func(d exemplarDeletion) bool {
 				return e.Ts >= d.Mint && e.Ts <= d.Maxt && matches(s.SeriesLabels, d.matchers)
 			})
 		})
@@ -310,11 +314,12 @@ func exemplarID(series labels.Labels, e *exemplar.Exemplar) uint64 {
 
 // query returns the exemplars from start to end, of the ring and of the files.
 func (k *keptExemplars) query(start, end int64, matchers [][]*labels.Matcher) ([]exemplar.QueryResult, error) {
-	ring, err := k.inRing(max(start, k.db.store.now().Add(-ringTime).UnixMilli()), end, matchers)
+	start = max(start, k.firstSample()-saveExemplars.Milliseconds())
+	ring, err := k.inRing(start, end, matchers)
 	if err != nil {
 		return nil, err
 	}
-	found, err := k.files.Select(max(start, k.firstSample()-saveExemplars.Milliseconds()), end, matchers...)
+	found, err := k.files.Select(start, end, matchers...)
 	if err != nil {
 		return nil, err
 	}
@@ -358,13 +363,25 @@ func (k *keptExemplars) remove(mint, maxt int64, ms []*labels.Matcher) error {
 	now := k.db.store.now()
 	// Who deletes until the end of time means what is there.
 	maxt = min(maxt, max(now.UnixMilli(), k.db.tsdb.Head().MaxTime()))
-	all := slices.DeleteFunc(slices.Clone(*k.deletions.Load()), func(d exemplarDeletion) bool { return now.Sub(d.At) > deletionTime })
+	all := slices.DeleteFunc(slices.Clone(*k.deletions.Load()), func(d exemplarDeletion) bool {
+		return now.Sub(d.At) > deletionTime && !k.ringHas(d)
+	})
 	all = append(all, exemplarDeletion{Matchers: textOf(ms), Mint: mint, Maxt: maxt, At: now, matchers: ms})
 	if err := k.writeDeletions(all); err != nil {
 		return err
 	}
 	k.deletions.Store(&all)
 	return k.files.Delete(maxt+1, func(ls labels.Labels, t int64) bool { return t >= mint && t <= maxt && matches(ls, ms) })
+}
+
+// ringHas reports whether the ring has, or may have, what a deletion names.
+func (k *keptExemplars) ringHas(d exemplarDeletion) bool {
+	q, err := k.db.tsdb.ExemplarQuerier(context.Background())
+	if err != nil {
+		return true
+	}
+	found, err := q.Select(d.Mint, d.Maxt, d.matchers)
+	return err != nil || len(found) > 0
 }
 
 func (k *keptExemplars) writeDeletions(all []exemplarDeletion) error {

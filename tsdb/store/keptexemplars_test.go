@@ -126,6 +126,28 @@ func TestDeletionReachesExemplars(t *testing.T) {
 	require.Equal(t, 6, w.count())
 }
 
+// TestLateExemplarsAreFound: those that come with times of long ago, before they are
+// in a file; and what was deleted of the ring stays deleted for as long as it is there.
+func TestLateExemplarsAreFound(t *testing.T) {
+	w := newExemplarWorld(t, nil)
+	past := w.clock.now().Add(-5 * time.Hour)
+	app := w.s.AppenderV2(ctxOf("a"))
+	e := exemplar.Exemplar{Labels: labels.FromStrings("trace_id", "1"), Value: 0.1, Ts: past.UnixMilli(), HasTs: true}
+	_, err := app.Append(0, labels.FromStrings("__name__", "x_bucket", "job", "api"), 0, past.UnixMilli(), 1, nil, nil, storage.AOptions{Exemplars: []exemplar.Exemplar{e}})
+	require.NoError(t, err)
+	require.NoError(t, app.Commit())
+	w.clock.add(40 * time.Hour)
+	require.Equal(t, 1, w.count())
+
+	job := labels.MustNewMatcher(labels.MatchEqual, "job", "api")
+	require.NoError(t, w.s.Delete(ctxOf("a"), 0, math.MaxInt64, job))
+	require.Zero(t, w.count())
+	w.clock.add(40 * time.Hour)
+	require.NoError(t, w.s.Delete(ctxOf("a"), 0, 1, job))
+	w.append("edge", 1)
+	require.Equal(t, 1, w.count(), "the second deletion and the save brought nothing back")
+}
+
 func TestRetentionReachesExemplars(t *testing.T) {
 	w := newExemplarWorld(t, func(o *Options) {
 		o.Config.Retention.Time = model.Duration(100 * time.Hour)
