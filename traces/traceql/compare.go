@@ -34,8 +34,8 @@ type valueCounts struct {
 var metaTypes = [2]string{"baseline", "selection"}
 
 const (
-	// maxCompareValues bounds the values that are told apart of one attribute. Of an attribute
-	// that has more, those of most spans are left out of the counts: see columnAggregator.
+	// maxCompareValues bounds the values that are told apart of one attribute at a time. Of an
+	// attribute that has more, the rare ones are left out of the counts: see makeRoom.
 	maxCompareValues = 10_000
 	// Counters of one attribute, and of all.
 	maxFieldCells   = 1 << 18
@@ -61,15 +61,33 @@ func (f *comparedField) value(v traces.Value) *valueCounts {
 	if have := f.values[text]; have != nil {
 		return have
 	}
-	size := len(f.totals)
-	if n := len(f.values); n >= maxCompareValues || n*size >= maxFieldCells || f.of.cells >= maxCompareCells {
+	if f.full() {
 		f.over = true
 		return nil
 	}
-	f.of.cells += size
-	out := &valueCounts{value: v, counts: make([]int64, size)}
+	out := &valueCounts{value: v, counts: make([]int64, len(f.totals))}
+	f.of.cells += len(out.counts)
 	f.values[text] = out
 	return out
+}
+
+func (f *comparedField) full() bool {
+	n := len(f.values)
+	return n >= maxCompareValues || n*len(f.totals) >= maxFieldCells || f.of.cells >= maxCompareCells
+}
+
+// makeRoom forgets the rarer half of the values if there are too many, so that a frequent one that
+// comes late is counted, too. What is forgotten was seen less often than all that stay (lossy
+// counting; Manku and Motwani, "Approximate Frequency Counts over Data Streams", 2002).
+func (f *comparedField) makeRoom() {
+	if !f.over || !f.full() {
+		return
+	}
+	list := f.top(0, len(f.totals), len(f.values))
+	for _, v := range list[len(list)/2:] {
+		delete(f.values, v.value.Text())
+		f.of.cells -= len(v.counts)
+	}
 }
 
 // count counts a span's value.
@@ -80,6 +98,8 @@ func (f *comparedField) count(v traces.Value, place int) {
 	f.totals[place]++
 	if counts := f.value(v); counts != nil {
 		counts.counts[place]++
+	} else {
+		f.makeRoom() // for the next
 	}
 }
 

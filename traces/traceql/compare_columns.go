@@ -96,6 +96,7 @@ func (c *columnAggregator) compareResources() {
 // compareField counts the values of a field of spans.
 func (c *columnAggregator) compareField(field traces.Field) error {
 	f := c.a.compare.field(field)
+	f.makeRoom()
 	if f.over && field.Scope == traces.ScopeSpan {
 		sample, err := c.eval.cols.Sample(field, compareEvery)
 		if err != nil {
