@@ -18,6 +18,7 @@ import (
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 	"belfry/internal/fault"
 	"belfry/internal/vfs"
 	"belfry/internal/wal"
@@ -51,7 +52,6 @@ type DB struct {
 	mu     sync.RWMutex
 	active *memTable
 	frozen []*memTable              // oldest first
-	spare  *spareMemory             // for the next memtables
 	room   chan struct{}            // closed and replaced when a frozen memtable is gone
 	parts  map[string][]*partHandle // by tenant, by seq
 
@@ -62,6 +62,7 @@ type DB struct {
 	joinMu     sync.Mutex
 	joinedMems map[string]*joinedMem // by tenant
 
+	memory      *slab.Pool   // of memtables
 	filterBytes atomic.Int64 // of ID filters in memory
 	activity    activity
 
@@ -151,7 +152,7 @@ func Open(o Options) (*DB, error) {
 		o: o, fs: o.FS, log: o.Logger.With("signal", o.Signal), now: o.Now,
 		streams:     newStreamCache(),
 		work:        make(chan struct{}, o.MaxConcurrentWork),
-		spare:       &spareMemory{},
+		memory:      slab.NewPool(slab.Options{MaxIdle: int64(o.FlushBytes), Now: o.Now}),
 		room:        make(chan struct{}),
 		parts:       map[string][]*partHandle{},
 		joinedMems:  map[string]*joinedMem{},
@@ -160,7 +161,7 @@ func Open(o Options) (*DB, error) {
 		mergeSignal: make(chan struct{}, 1),
 		activity:    activity{begin: time.Now()},
 	}
-	db.active = newMemTable(db.spare)
+	db.active = newMemTable(db.memory.NewSet(), nil)
 	db.ctx, db.cancel = context.WithCancel(context.Background())
 	if err := db.open(); err != nil {
 		db.cancel()
@@ -421,6 +422,11 @@ func (db *DB) releaseAll() error {
 		}
 	}
 	db.parts = nil
+	db.active.release()
+	for _, m := range db.frozen {
+		m.release()
+	}
+	db.memory.Close()
 	if db.manifest != nil {
 		err = db.manifest.close()
 	}

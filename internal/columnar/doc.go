@@ -53,6 +53,12 @@
 // each of its blocks may span the part's whole time. A worker of a Scan must not start
 // another query on the same DB: it may wait for itself.
 //
+// # Memory
+//
+// Memtables live outside of the Go heap (package slab), each in a set of its own. Its memory goes to
+// the next memtables with the last reference: the DB's goes when the rows are in parts, each snapshot that a
+// query took holds another. What is derived from a snapshot and kept for longer must be a copy.
+//
 // # Locks
 //
 // In the order of taking: DB.flushMu (one flush at a time), DB.partMu (the set

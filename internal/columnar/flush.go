@@ -21,8 +21,8 @@ func (db *DB) rotate() {
 		return
 	}
 	db.frozen = append(db.frozen, db.active)
-	db.active = newMemTable(db.spare)
-	last := db.frozen[len(db.frozen)-1]
+	last := db.active
+	db.active = newMemTable(db.memory.NewSet(), last.fullShapes())
 	db.active.end, db.active.clean = last.end, last.clean
 	select {
 	case db.flushSignal <- struct{}{}:
@@ -58,8 +58,8 @@ func (db *DB) flusher() {
 		if db.due(db.active) && db.mayRotate() {
 			db.rotate()
 		}
-		db.dropSpare()
 		db.mu.Unlock()
+		db.memory.Trim(idleMemory)
 		if err := db.flushFrozen(db.ctx); err != nil && db.ctx.Err() == nil {
 			backoff = min(max(2*backoff, time.Second), 30*time.Second)
 			db.log.Error("columnar: flush failed, trying again", "after", backoff, "error", err)
@@ -80,6 +80,9 @@ const (
 	idleShare = 8
 	idleAfter = 2 * time.Second
 )
+
+// idleMemory is how long memory is kept that no memtable fills again.
+const idleMemory = 10 * time.Second
 
 // due reports whether it is time to flush a memtable that is not full. DB.mu is held.
 func (db *DB) due(m *memTable) bool {
@@ -173,7 +176,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	db.swapParts(added, nil)
 	db.mu.Unlock()
 	db.forgetJoined()
-	db.recycle(m)
+	m.release()
 	if db.wal != nil {
 		if err := db.wal.Free(m.end); err != nil {
 			db.log.Warn("columnar: removing log segments", "error", err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/slab"
 	"belfry/internal/wal"
 )
 
@@ -18,13 +19,28 @@ type memTable struct {
 	last    time.Time    // when the last one did
 	end     wal.Position // behind the last record whose rows are here
 	clean   uint64       // deletions up to this number do not concern its rows
-	spare   *spareMemory // where new blocks take theirs from
+	shapes  tenantShapes // of the memtable before
 
-	readers atomic.Int64 // snapshots that have not been released
+	// mem holds the blocks. It is given back with the last reference: the DB's, which goes when the rows are in
+	// parts, and that of each snapshot.
+	mem  *slab.Set
+	refs atomic.Int64
 }
 
-func newMemTable(spare *spareMemory) *memTable {
-	return &memTable{tenants: map[string]*memTenant{}, spare: spare}
+// tenantShapes are what the columns of a full block took, by tenant.
+type tenantShapes map[string]map[ColumnKey]column.Shape
+
+func newMemTable(mem *slab.Set, shapes tenantShapes) *memTable {
+	m := &memTable{tenants: map[string]*memTenant{}, mem: mem, shapes: shapes}
+	m.refs.Store(1)
+	return m
+}
+
+// release takes a reference back.
+func (m *memTable) release() {
+	if m.refs.Add(-1) == 0 {
+		m.mem.Release()
+	}
 }
 
 type memTenant struct {
@@ -34,8 +50,8 @@ type memTenant struct {
 	defOf   map[*streamDef]uint32
 	byKey   map[string]uint32
 	blocks  []*memBlock // the last one grows
-	last    *memBlock   // the one before it
-	spare   *spareMemory
+	shapes  map[ColumnKey]column.Shape
+	mem     *slab.Set
 }
 
 type memStream struct {
@@ -52,8 +68,7 @@ type memBlock struct {
 	min, max int64
 	bytes    int
 	filters  *memFilters
-	spare    spareBlock // memory for columns that are not there yet
-	of       *memBlock  // the block that this is a snapshot of; nil: itself
+	of       *memBlock // the block that this is a snapshot of; nil: itself
 }
 
 // original returns the block that a snapshot was taken of.
@@ -70,7 +85,7 @@ const memBlockBytes = 16 << 20
 func (m *memTable) tenant(name string) *memTenant {
 	t := m.tenants[name]
 	if t == nil {
-		t = &memTenant{spare: m.spare, index: map[ColumnKey]int{}, defOf: map[*streamDef]uint32{}, byKey: map[string]uint32{}}
+		t = &memTenant{mem: m.mem, shapes: m.shapes[name], index: map[ColumnKey]int{}, defOf: map[*streamDef]uint32{}, byKey: map[string]uint32{}}
 		m.tenants[name] = t
 	}
 	return t
@@ -86,6 +101,7 @@ func (m *memTable) publish(tenant string, w *RowWriter, o *Options, now time.Tim
 		m.since = now
 	}
 	m.last = now
+	m.mem.Shared = m.refs.Load() > 1
 	t := m.tenant(tenant)
 	streams := make([]uint32, len(w.defs))
 	for i, d := range w.defs {
@@ -142,18 +158,42 @@ func (t *memTenant) openBlock(rows int) *memBlock {
 		if len(b.times) < rows && b.bytes < memBlockBytes {
 			return b
 		}
-		t.last = b
+		t.shapes = t.shapesOf(b)
 	}
 	b := &memBlock{min: 1<<63 - 1, max: -1 << 63, filters: &memFilters{}}
-	b.spare = t.spare.take()
-	b.times, b.stream = b.spare.times, b.spare.stream
+	if t.shapes != nil {
+		b.times, b.stream = slab.Make[uint64](t.mem, rows), slab.Make[uint32](t.mem, rows)
+	}
 	t.blocks = append(t.blocks, b)
 	return b
+}
+
+// shapesOf returns what the columns of a block took.
+func (t *memTenant) shapesOf(b *memBlock) map[ColumnKey]column.Shape {
+	shapes := make(map[ColumnKey]column.Shape, len(b.cols))
+	for i, c := range b.cols {
+		if c != nil {
+			shapes[t.columns[i]] = c.Shape()
+		}
+	}
+	return shapes
+}
+
+// fullShapes returns what full blocks took, of the tenants that had some.
+func (m *memTable) fullShapes() tenantShapes {
+	out := tenantShapes{}
+	for name, t := range m.tenants {
+		if len(t.blocks) > 1 {
+			out[name] = t.shapes
+		}
+	}
+	return out
 }
 
 // add appends rows [from, to) of a batch to a block.
 func (t *memTenant) add(b *memBlock, w *RowWriter, from, to int, streams []uint32, cols []int) {
 	at := uint32(len(b.times))
+	b.times, b.stream = slab.Grow(t.mem, b.times, to-from), slab.Grow(t.mem, b.stream, to-from)
 	for i := from; i < to; i++ {
 		ts := int64(w.times[i])
 		b.min, b.max = min(b.min, ts), max(b.max, ts)
@@ -216,28 +256,22 @@ func spill(over map[uint32][]byte, src *column.Builder, key ColumnKey, at uint32
 	})
 }
 
-// builder returns the builder of a block's column. A new one has memory that a block before
-// had, or room for as much as the block before held.
+// builder returns the builder of a block's column. A new one has room for as much as the block before held.
 func (t *memTenant) builder(b *memBlock, i int) *column.Builder {
 	for len(b.cols) <= i {
 		b.cols = append(b.cols, nil)
 	}
-	if b.cols[i] != nil {
-		return b.cols[i]
-	}
-	key := t.columns[i]
-	switch c := b.spare.columns[key]; {
-	case c != nil:
-		b.cols[i] = c
-	case t.last != nil && i < len(t.last.cols) && t.last.cols[i] != nil:
-		b.cols[i] = column.NewBuilderLike(t.last.cols[i])
-	default:
-		b.cols[i] = &column.Builder{Kind: key.Kind}
+	if b.cols[i] == nil {
+		key, mem := t.columns[i], t.mem
+		if key == overflowKey {
+			mem = nil // it is appended to value by value
+		}
+		b.cols[i] = column.NewBuilder(key.Kind, t.shapes[key], mem)
 	}
 	return b.cols[i]
 }
 
-// memView is a snapshot of a tenant's rows in one memtable, which has it among its readers.
+// memView is a snapshot of a tenant's rows in one memtable, to which it is a reference.
 type memView struct {
 	table   *memTable
 	columns []ColumnKey
@@ -257,7 +291,7 @@ func (v *memView) bounds() (first, last int64) {
 // view takes a snapshot of a tenant's rows. The growing block is copied: its slices only ever grow,
 // so that the copy sees the rows of now.
 func (m *memTable) view(t *memTenant, growing bool) *memView {
-	m.readers.Add(1)
+	m.refs.Add(1)
 	v := &memView{table: m, columns: t.columns[:len(t.columns):len(t.columns)], streams: t.streams[:len(t.streams):len(t.streams)]}
 	v.blocks = append([]*memBlock(nil), t.blocks...)
 	if n := len(v.blocks); growing && n > 0 {

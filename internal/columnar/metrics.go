@@ -84,6 +84,8 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(gauge("part_rows", "Rows in live parts."), func() float64 { _, _, n := db.partTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_bytes", "Bytes in memtables."), func() float64 { n, _ := db.memTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_rows", "Rows in memtables."), func() float64 { _, n := db.memTotals(); return float64(n) }),
+		prometheus.NewGaugeFunc(gauge("slab_used_bytes", "Bytes that memtables have outside of the Go heap."), func() float64 { used, _ := db.memory.Stats(); return float64(used) }),
+		prometheus.NewGaugeFunc(gauge("slab_idle_bytes", "Bytes outside of the Go heap that are kept for the next memtables."), func() float64 { _, idle := db.memory.Stats(); return float64(idle) }),
 		prometheus.NewGaugeFunc(gauge("id_filter_bytes", "Bytes of ID filters in memory."), func() float64 { return float64(db.filterBytes.Load()) }),
 		prometheus.NewGaugeFunc(gauge("deletions_pending", "Deletions that wait or run."), func() float64 { n, _ := db.deletionTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("deletion_oldest_due_seconds", "How long ago the oldest deletion that has not ended was due."), func() float64 { _, s := db.deletionTotals(); return s }),

@@ -73,7 +73,7 @@ func releaseSnapshot(held []*partHandle, mems []*memView) {
 		h.release()
 	}
 	for _, m := range mems {
-		m.table.readers.Add(-1)
+		m.table.release()
 	}
 }
 

@@ -3,6 +3,7 @@ package logstest
 import (
 	"context"
 	"flag"
+	"os"
 	"testing"
 
 	"belfry/logs"
@@ -15,7 +16,10 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write the outputs into the scripts")
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Setenv("BELFRY_SLAB_GUARD", "1") // to read memory that was given back is a crash
+	goleak.VerifyTestMain(m)
+}
 
 func newMemstore(*testing.T) logs.Store { return memstore.New(memstore.Options{Now: Now}) }
 

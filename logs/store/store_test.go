@@ -21,7 +21,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Setenv("BELFRY_SLAB_GUARD", "1") // to read memory that was given back is a crash
+	goleak.VerifyTestMain(m)
+}
 
 func open(t *testing.T, dir string) *Store {
 	t.Helper()

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,7 +11,10 @@ import (
 	"belfry/traces/tracestest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = os.Setenv("BELFRY_SLAB_GUARD", "1") // to read memory that was given back is a crash
+	goleak.VerifyTestMain(m)
+}
 
 func TestSuiteMemtable(t *testing.T) {
 	tracestest.RunSuite(t, func(t *testing.T) (tracestest.Store, func() tracestest.Store) {

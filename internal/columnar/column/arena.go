@@ -6,22 +6,22 @@ import "unsafe"
 // each block, so that decoding allocates nothing in the long run. It is not safe
 // for concurrent use. A nil Arena allocates from the heap.
 type Arena struct {
-	words slab[uint64]
-	halfs slab[uint32]
-	bytes slab[byte]
+	words region[uint64]
+	halfs region[uint32]
+	bytes region[byte]
 	zeros []uint32
 }
 
 // arenaKeep is how many bytes of each kind of slice are kept over a Reset.
 const arenaKeep = 16 << 20
 
-type slab[T any] struct {
+type region[T any] struct {
 	buf  []T
 	used int
 	sum  int // elements handed out since the last reset
 }
 
-func (s *slab[T]) take(n int) []T {
+func (s *region[T]) take(n int) []T {
 	s.sum += n
 	if len(s.buf)-s.used < n {
 		s.buf = make([]T, max(n, 16<<10, min(s.sum, s.keep())))
@@ -32,12 +32,12 @@ func (s *slab[T]) take(n int) []T {
 	return out
 }
 
-func (s *slab[T]) keep() int {
+func (s *region[T]) keep() int {
 	var t T
 	return arenaKeep / int(unsafe.Sizeof(t))
 }
 
-func (s *slab[T]) reset() {
+func (s *region[T]) reset() {
 	if len(s.buf) > s.keep() {
 		s.buf = nil
 	}

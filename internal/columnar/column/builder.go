@@ -3,6 +3,8 @@ package column
 import (
 	"cmp"
 	"slices"
+
+	"belfry/internal/columnar/slab"
 )
 
 // Builder collects the values of one column, row by row, in ascending rows. Its
@@ -20,6 +22,8 @@ type Builder struct {
 	data []byte
 
 	codes *codes // nil: values are not coded
+
+	mem *slab.Set // what AppendBuilder grows in; nil: the heap
 }
 
 // Count returns the number of values.
@@ -41,11 +45,6 @@ func (b *Builder) Size() int {
 	return len(b.data) + 4*len(b.offs) + 8*len(b.nums) + 4*len(b.rows)
 }
 
-// Memory returns the bytes that the builder has room for.
-func (b *Builder) Memory() int {
-	return cap(b.data) + 4*cap(b.offs) + 8*cap(b.nums) + 4*cap(b.rows)
-}
-
 func (b *Builder) addRow(row uint32) {
 	if !b.sparse {
 		if row == uint32(b.count) {
@@ -60,7 +59,7 @@ func (b *Builder) addRow(row uint32) {
 
 func (b *Builder) makeSparse() {
 	b.sparse = true
-	b.rows = make([]uint32, b.count, 2*b.count+8)
+	b.rows = slab.Grow(b.mem, b.rows[:0], 2*b.count+8)[:b.count]
 	for i := range b.rows {
 		b.rows[i] = uint32(i)
 	}
@@ -135,6 +134,7 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 		if !b.sparse {
 			b.makeSparse()
 		}
+		b.rows = slab.Grow(b.mem, b.rows, n)
 		shift := at - uint32(from)
 		if dense {
 			for i := lo; i < hi; i++ {
@@ -148,12 +148,14 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 		b.count += n
 	}
 	if !b.Kind.VarWidth() {
-		b.nums = append(b.nums, src.nums[lo:hi]...)
+		b.nums = append(slab.Grow(b.mem, b.nums, n), src.nums[lo:hi]...)
 		return
 	}
+	b.offs = slab.Grow(b.mem, b.offs, n+1)
 	if len(b.offs) == 0 {
 		b.offs = append(b.offs, 0)
 	}
+	b.data = slab.Grow(b.mem, b.data, int(src.offs[hi]-src.offs[lo]))
 	b.appendOffs(src.offs[lo:hi+1], src.data)
 }
 
@@ -289,17 +291,28 @@ func (b *Builder) EachNum(f func(row uint32, v uint64)) {
 	}
 }
 
-// NewBuilderLike returns an empty builder of b's kind with room for b's values and a few more.
-func NewBuilderLike(b *Builder) *Builder {
-	n, more := &Builder{Kind: b.Kind}, b.count+b.count/roomShare
-	if b.Kind.VarWidth() {
-		n.offs = make([]uint32, 0, more+1)
-		n.data = make([]byte, 0, len(b.data)+len(b.data)/roomShare)
+// Shape is what the values of a builder take.
+type Shape struct {
+	Count  int
+	Bytes  int // of byte strings
+	Sparse bool
+}
+
+// Shape returns what the builder's values take.
+func (b *Builder) Shape() Shape { return Shape{b.count, len(b.data), b.sparse} }
+
+// NewBuilder returns an empty builder with room for values of a shape and a few more, in mem (nil: the heap).
+// Builders with a mem grow there as long as they are appended to by AppendBuilder.
+func NewBuilder(k Kind, s Shape, mem *slab.Set) *Builder {
+	n, more := &Builder{Kind: k, mem: mem}, s.Count+s.Count/roomShare
+	if k.VarWidth() {
+		n.offs = slab.Make[uint32](mem, more+1)
+		n.data = slab.Make[byte](mem, s.Bytes+s.Bytes/roomShare)
 	} else {
-		n.nums = make([]uint64, 0, more)
+		n.nums = slab.Make[uint64](mem, more)
 	}
-	if b.sparse {
-		n.rows = make([]uint32, 0, more)
+	if s.Sparse {
+		n.rows = slab.Make[uint32](mem, more)
 	}
 	return n
 }
