@@ -67,20 +67,58 @@ func unpack(dst []uint64, src []byte, width uint) {
 	}
 	i := 0
 	if width <= 56 {
-		mask := uint64(1)<<width - 1
 		// The values whose 8-byte load stays inside src.
 		if safe := len(src)*8 - 64; safe >= 0 {
 			n := min(len(dst), safe/int(width)+1)
-			bit := uint(0)
-			for ; i < n; i++ {
-				dst[i] = binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask
-				bit += width
-			}
+			i = unpackLoads(dst[:n], src, width)
 		}
 	}
 	for ; i < len(dst); i++ {
 		dst[i] = unpackOne(src, i, width)
 	}
+}
+
+// unpackLoads is unpack where 8 bytes can be loaded from the one that a value begins in, whichever
+// it is. One load gives as many values as it holds for sure: 8 that begin a byte, 4 that
+// begin in its first half, or 2. It returns the number of values that are done: all.
+func unpackLoads(dst []uint64, src []byte, width uint) int {
+	mask := uint64(1)<<width - 1
+	bit, i := uint(0), 0
+	switch {
+	case width <= 8:
+		for ; i+8 <= len(dst); i += 8 {
+			v, d := binary.LittleEndian.Uint64(src[bit>>3:]), dst[i:i+8:i+8]
+			d[0], v = v&mask, v>>(width&63)
+			d[1], v = v&mask, v>>(width&63)
+			d[2], v = v&mask, v>>(width&63)
+			d[3], v = v&mask, v>>(width&63)
+			d[4], v = v&mask, v>>(width&63)
+			d[5], v = v&mask, v>>(width&63)
+			d[6], v = v&mask, v>>(width&63)
+			d[7] = v & mask
+			bit += 8 * width
+		}
+	case width <= 15:
+		for ; i+4 <= len(dst); i += 4 {
+			v, d := binary.LittleEndian.Uint64(src[bit>>3:])>>(bit&7), dst[i:i+4:i+4]
+			d[0], v = v&mask, v>>(width&63)
+			d[1], v = v&mask, v>>(width&63)
+			d[2], v = v&mask, v>>(width&63)
+			d[3] = v & mask
+			bit += 4 * width
+		}
+	case width <= 29:
+		for ; i+2 <= len(dst); i += 2 {
+			v, d := binary.LittleEndian.Uint64(src[bit>>3:])>>(bit&7), dst[i:i+2:i+2]
+			d[0], d[1] = v&mask, v>>(width&63)&mask
+			bit += 2 * width
+		}
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask
+		bit += width
+	}
+	return i
 }
 
 // unpackOne returns value i.

@@ -266,10 +266,10 @@ func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
 		return nil, ErrCorrupt
 	}
 	gcd, base := r.Uvarint(), uint64(r.Varint())
-	out := dst
+	out, sum := dst, uint64(0)
 	if mode == intsDelta {
-		dst[0] = uint64(r.Varint())
-		out = dst[1:]
+		sum = uint64(r.Varint())
+		dst[0], out = sum, dst[1:]
 	}
 	for rest := out; len(rest) > 0; {
 		run := rest[:min(len(rest), runLen)]
@@ -278,25 +278,23 @@ func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
 			return nil, ErrCorrupt
 		}
 		unpack(run, h.body, h.width)
-		lo := h.lo
-		if gcd == 1 {
-			add := lo + base
+		add := h.lo*gcd + base
+		switch {
+		case mode == intsDelta:
+			for i := range run {
+				sum += run[i]*gcd + add
+				run[i] = sum
+			}
+		case gcd == 1:
 			for i := range run {
 				run[i] += add
 			}
-		} else {
+		default:
 			for i := range run {
-				run[i] = (run[i]+lo)*gcd + base
+				run[i] = run[i]*gcd + add
 			}
 		}
 		rest = rest[len(run):]
-	}
-	if mode == intsDelta {
-		sum := dst[0]
-		for i := range out {
-			sum += out[i]
-			out[i] = sum
-		}
 	}
 	return r.B, r.Err()
 }
