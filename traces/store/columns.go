@@ -30,7 +30,7 @@ type columnWorker struct {
 
 // Block hands over a block.
 func (w *columnWorker) Block(b *columnar.Block) error {
-	w.columns.block = b
+	w.columns.block, w.columns.taken = b, 0
 	clear(w.columns.known)
 	if !w.q.ByStart {
 		if err := w.columns.overlapping(w.q.From, w.q.To); err != nil {
@@ -49,6 +49,20 @@ type columns struct {
 	resources *resources
 	table     func() *traceTable // nil outside of a joined part
 	known     map[traces.Field]*traces.Column
+
+	ids   []uint32 // room for the IDs of columns, until the next block
+	taken int      // of it
+}
+
+// uint32s returns n zeros that are good until the next block.
+func (c *columns) uint32s(n int) []uint32 {
+	c.taken += n
+	if c.taken > len(c.ids) {
+		c.ids, c.taken = make([]uint32, max(c.taken, 2*len(c.ids))), n
+	}
+	out := c.ids[c.taken-n : c.taken : c.taken]
+	clear(out)
+	return out
 }
 
 // overlapping leaves out rows that do not belong to [from, to).
@@ -143,7 +157,7 @@ func (c *columns) Sample(f traces.Field, n int) (*traces.Sample, error) {
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return &traces.Sample{Column: columnOf(v), Present: present}, nil
+	return &traces.Sample{Column: c.columnOf(v), Present: present}, nil
 }
 
 // IDs implements traces.Columns.
@@ -253,11 +267,11 @@ func (c *columns) vector(name string, kind columnar.Kind) (*traces.Column, error
 	if err != nil || v == nil || v.Count() == 0 {
 		return nil, err
 	}
-	return columnOf(v), nil
+	return c.columnOf(v), nil
 }
 
 // columnOf shows a vector as a column.
-func columnOf(v *columnar.Vector) *traces.Column {
+func (c *columns) columnOf(v *columnar.Vector) *traces.Column {
 	switch v.Kind() {
 	case columnar.KindInt:
 		return &traces.Column{Kind: traces.KindInt, Nums: v.Nums(), Present: v.Present()}
@@ -266,7 +280,7 @@ func columnOf(v *columnar.Vector) *traces.Column {
 	case columnar.KindBool:
 		return &traces.Column{Kind: traces.KindBool, Nums: v.Nums(), Present: v.Present()}
 	}
-	out := &traces.Column{IDs: make([]uint32, v.Len())}
+	out := &traces.Column{IDs: c.uint32s(v.Len())}
 	if n := v.DictLen(); n > 0 {
 		out.Dict = dictOf(v, n, out.IDs)
 		return out
@@ -348,7 +362,7 @@ func (c *columns) attribute(name string) (*traces.Column, error) {
 
 // merged returns the values of a, and those of b where a has none.
 func (c *columns) merged(a, b *traces.Column) *traces.Column {
-	out := &traces.Column{IDs: make([]uint32, c.Len()), Dict: make([]traces.Value, 1)}
+	out := &traces.Column{IDs: c.uint32s(c.Len()), Dict: make([]traces.Value, 1)}
 	var ofA, ofB []uint32
 	if a.Nums == nil {
 		ofA = make([]uint32, len(a.Dict))
@@ -382,7 +396,7 @@ func (c *columns) merged(a, b *traces.Column) *traces.Column {
 
 // shared returns a field of the resource or the instrumentation scope.
 func (c *columns) shared(f traces.Field) *traces.Column {
-	out := &traces.Column{IDs: make([]uint32, c.Len()), Dict: make([]traces.Value, 1)}
+	out := &traces.Column{IDs: c.uint32s(c.Len()), Dict: make([]traces.Value, 1)}
 	index := map[string]uint32{}
 	for stream, run := range c.block.StreamRuns() {
 		span := traces.Span{Resource: c.resources.of(stream)}
@@ -433,7 +447,7 @@ func (c *columns) ofTrace(f traces.Field) (*traces.Column, error) {
 	if f.Name == traces.RootServiceName {
 		of = &table.services
 	}
-	out := &traces.Column{IDs: make([]uint32, n), Dict: of.dict}
+	out := &traces.Column{IDs: c.uint32s(n), Dict: of.dict}
 	for i := range out.IDs {
 		if v.Has(i) {
 			out.IDs[i] = of.at(v.Int(i))

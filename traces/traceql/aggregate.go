@@ -173,6 +173,19 @@ func (a *aggregator) merge(o *aggregator) {
 	}
 }
 
+// quantile returns the value that a share q of the cell's numbers does not exceed: the least and the
+// greatest one as they are.
+func (c *cell) quantile(q float64) float64 {
+	switch rank := rankOf(q, c.n); {
+	case rank == 1:
+		return c.low
+	case rank >= c.n:
+		return c.high
+	default:
+		return min(max(c.sketch.ranked(rank), c.low), c.high)
+	}
+}
+
 func (c *cell) merge(o *cell) {
 	switch {
 	case o.n == 0:
@@ -254,5 +267,5 @@ func (a *aggregator) value(c *cell, step int, quantile float64) (v float64, ok b
 	case "max_over_time":
 		return c.high, true
 	}
-	return min(max(c.sketch.quantile(quantile), c.low), c.high), true
+	return c.quantile(quantile), true
 }

@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"math"
+	"slices"
 
 	"belfry/traces"
 )
@@ -36,14 +37,12 @@ type columnAggregator struct {
 
 	keys   []groupKeys
 	values []float64
-	skip   []bool // rows without a value
+	skip   []bool // rows without a value; nil if all have one
 	steps  []int32
 
 	groups  []*group // that the rows of the columns are in
 	numbers []int32  // of each row's group in groups, from 1; 0: it does not count
 	table   []int32  // the numbers by the combination of a row's keys
-	buckets []int32  // of the values, for quantiles
-	like    *sketch  // the first one: others are as wide from the beginning
 
 	comparer comparer
 }
@@ -86,22 +85,19 @@ func (c *columnAggregator) visit(cols traces.Columns) error {
 func (c *columnAggregator) readValues() {
 	of := c.a.metrics.Of
 	if of == nil {
-		c.values = nil
 		return
 	}
 	n := c.eval.n
-	if cap(c.values) < n {
-		c.values, c.skip = make([]float64, n), make([]bool, n)
-	}
-	c.values, c.skip = c.values[:n], c.skip[:n]
+	c.values, c.skip = slices.Grow(c.values[:0], n)[:n], nil
 	if ref, ok := of.(FieldRef); ok && ref.fieldType() == TypeDuration {
 		if col := c.eval.columns[ref.Field]; col != nil && col.Nums != nil && col.Present == nil && col.Kind == traces.KindInt {
 			for i, d := range col.Nums {
-				c.values[i], c.skip[i] = float64(int64(d))/1e9, false
+				c.values[i] = float64(int64(d)) / 1e9
 			}
 			return
 		}
 	}
+	c.skip = make([]bool, n)
 	at := &rowAt{e: &c.eval}
 	s := spanAt{row: at}
 	for at.i = range n {
@@ -160,50 +156,76 @@ const maxGroupTable = 1 << 14
 
 // observe counts the rows of keep (nil: all).
 func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
-	a := c.a
 	c.numberGroups(keep)
-	if a.quantiles {
-		c.buckets = bucketsOf(c.buckets[:0], c.values)
-	}
-	steps := c.stepsOf(cols.Starts())
-	value := float64(1)
+	starts, groups, values := cols.Starts(), c.groups, c.values
+	valued, quantiles := c.a.metrics.Of != nil, c.a.quantiles
+	at := stepCursor{a: c.a}
 	for i, number := range c.numbers {
 		if number == 0 {
 			continue
 		}
-		g := c.groups[number-1]
-		cell := &g.cells[steps[i]]
-		if c.values != nil {
-			value = c.values[i]
-		}
+		g := groups[number-1]
+		cell := &g.cells[at.step(starts[i])]
 		if cell.n == 0 {
-			if err := c.first(cols, i, g, value); err != nil {
+			if err := c.first(cols, i, g, cell); err != nil {
 				return err
-			}
-			cell.low, cell.high = value, value
-			if a.quantiles && cell.sketch == nil {
-				cell.sketch = newSketch(c.like)
-				if c.like == nil {
-					c.like = cell.sketch
-				}
 			}
 		}
 		cell.n++
-		if c.values == nil {
-			cell.sum++
+		if !valued {
 			continue
 		}
-		cell.sum += value
-		cell.low, cell.high = min(cell.low, value), max(cell.high, value)
-		if a.quantiles {
-			cell.sketch.addTo(c.buckets[i], value)
+		value := values[i]
+		if value < cell.low {
+			cell.low = value
+		}
+		if value > cell.high {
+			cell.high = value
+		}
+		if quantiles {
+			cell.sketch.add(value)
+		} else {
+			cell.sum += value
 		}
 	}
 	return nil
 }
 
-// first keeps the first row of a cell as an exemplar, if it is wanted.
-func (c *columnAggregator) first(cols traces.Columns, row int, g *group, value float64) error {
+// first makes a row the first of a cell, and an exemplar if one is wanted.
+func (c *columnAggregator) first(cols traces.Columns, row int, g *group, cell *cell) error {
+	value := float64(1)
+	if c.a.metrics.Of != nil {
+		value = c.values[row]
+	}
+	cell.low, cell.high = value, value
+	if c.a.quantiles && cell.sketch == nil {
+		cell.sketch = &sketch{}
+	}
+	return c.exemplar(cols, row, g, value)
+}
+
+// stepCursor finds the steps of rows. Neighbors are mostly of one.
+type stepCursor struct {
+	a        *aggregator
+	from, to int64 // of the step
+	at       int
+}
+
+func (s *stepCursor) step(start int64) int {
+	if start < s.from || start >= s.to {
+		s.move(start)
+	}
+	return s.at
+}
+
+func (s *stepCursor) move(start int64) {
+	s.at = s.a.step(start)
+	s.from = s.a.req.From + int64(s.at)*s.a.req.Step
+	s.to = s.from + s.a.req.Step
+}
+
+// exemplar keeps a row as an exemplar, if one is wanted.
+func (c *columnAggregator) exemplar(cols traces.Columns, row int, g *group, value float64) error {
 	if !c.a.wantsExemplar(g) {
 		return nil
 	}
@@ -234,52 +256,60 @@ func (c *columnAggregator) numberGroups(keep []bool) {
 	}
 	c.table = c.table[:combinations]
 	clear(c.table)
-	c.groups, c.numbers = c.groups[:0], c.numbers[:0]
-	row := &keyRow{c: c}
-	for i := range c.eval.n {
-		if keep != nil && !keep[i] || c.values != nil && c.skip[i] {
-			c.numbers = append(c.numbers, 0)
+	c.groups, c.numbers = c.groups[:0], slices.Grow(c.numbers[:0], c.eval.n)[:c.eval.n]
+	if len(by) == 1 && combinations > 0 && keep == nil && c.skip == nil {
+		for i, id := range c.keys[0].ids {
+			number := c.table[id]
+			if number == 0 {
+				number = c.findGroup(i)
+				c.table[id] = number
+			}
+			c.numbers[i] = number
+		}
+		return
+	}
+	for i := range c.numbers {
+		if keep != nil && !keep[i] || c.skip != nil && c.skip[i] {
+			c.numbers[i] = 0
+			continue
+		}
+		if combinations == 0 {
+			c.numbers[i] = c.findGroup(i)
 			continue
 		}
 		at := 0
-		if combinations > 0 {
-			for k := range by {
-				at = at*len(c.keys[k].values) + int(c.keys[k].ids[i])
-			}
-			if number := c.table[at]; number != 0 {
-				c.numbers = append(c.numbers, number)
-				continue
-			}
+		for k := range by {
+			at = at*len(c.keys[k].values) + int(c.keys[k].ids[i])
 		}
-		row.i = i
-		value := float64(1)
-		if c.values != nil {
-			value = c.values[i]
-		}
-		number := int32(0)
-		if g := c.a.group(spanAt{row: row}, value); g != nil {
-			c.groups = append(c.groups, g)
-			number = int32(len(c.groups))
-		}
-		c.numbers = append(c.numbers, number)
-		if combinations > 0 {
+		number := c.table[at]
+		if number == 0 {
+			number = c.findGroup(i)
 			c.table[at] = number
 		}
+		c.numbers[i] = number
 	}
 }
 
-// stepsOf returns the steps of starts. Neighbors are mostly of one.
+// findGroup returns the number of a row's group, 0 if there are too many groups.
+func (c *columnAggregator) findGroup(row int) int32 {
+	value := float64(1)
+	if c.a.metrics.Of != nil {
+		value = c.values[row]
+	}
+	g := c.a.group(spanAt{row: &keyRow{c: c, i: row}}, value)
+	if g == nil {
+		return 0
+	}
+	c.groups = append(c.groups, g)
+	return int32(len(c.groups))
+}
+
+// stepsOf returns the steps of starts.
 func (c *columnAggregator) stepsOf(starts []int64) []int32 {
 	c.steps = c.steps[:0]
-	var step int
-	var from, to int64 // of the step
+	at := stepCursor{a: c.a}
 	for _, start := range starts {
-		if start < from || start >= to {
-			step = c.a.step(start)
-			from = c.a.req.From + int64(step)*c.a.req.Step
-			to = from + c.a.req.Step
-		}
-		c.steps = append(c.steps, int32(step))
+		c.steps = append(c.steps, int32(at.step(start)))
 	}
 	return c.steps
 }

@@ -1,65 +1,85 @@
 package traceql
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// sketch counts numbers in buckets that grow by a factor, so that a quantile is
-// known to within 1 % of its value. See Masson, Rim and Lee, "DDSketch: A Fast
-// and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", VLDB 2019.
+// sketch counts numbers in buckets that are at most 1/64 wider than their lower bound, so
+// that a quantile is known to within 1 % of its value: each power of two in as many
+// buckets of one width, as in the HDR histogram (Tene, 2012), which a number's own bits tell.
+//
+// What is counted waits in a short list first: one number after the other goes to another sketch,
+// and the counts of each are too many to be near at hand for all.
 type sketch struct {
+	recent             []int32 // buckets of numbers above zero that are not in positive yet
 	positive, negative buckets // of the absolute value
 	zeros              int64
-	n                  int64
 }
 
-// buckets are counts of neighboring buckets, from the first that was met.
+// buckets are counts, in an array for each power of two that occurs; those that would be more than fit
+// stay at the most.
 type buckets struct {
-	first  int32
-	counts []uint32 // those that would be more than fit stay at the most
+	first  int32 // the exponent of the first array
+	arrays []*[1 << subBits]uint32
 }
 
 // add counts n in a bucket.
 func (b *buckets) add(bucket int32, n int64) {
-	if i := bucket - b.first; uint32(i) >= uint32(len(b.counts)) {
-		b.grow(bucket)
-	}
-	count := &b.counts[bucket-b.first]
+	count := b.at(bucket)
 	*count = uint32(min(int64(*count)+n, math.MaxUint32))
 }
 
-// grow makes room for a bucket, and for more of the kind.
-func (b *buckets) grow(bucket int32) {
-	first, n := bucket&^(bucketsAtOnce-1), int32(len(b.counts))
-	if n == 0 {
-		b.first, b.counts = first, make([]uint32, bucketsAtOnce)
-		return
+// at returns the count of a bucket.
+func (b *buckets) at(bucket int32) *uint32 {
+	i := bucket>>subBits - b.first
+	if uint32(i) >= uint32(len(b.arrays)) {
+		b.grow(bucket >> subBits)
+		i = bucket>>subBits - b.first
 	}
-	end := max(first+bucketsAtOnce, b.first+n)
-	first = min(first, b.first)
-	grown := make([]uint32, end-first)
-	copy(grown[b.first-first:], b.counts)
-	b.first, b.counts = first, grown
+	if b.arrays[i] == nil {
+		b.arrays[i] = new([1 << subBits]uint32)
+	}
+	return &b.arrays[i][bucket&(1<<subBits-1)]
 }
 
-// bucketsAtOnce is how many buckets are made at a time, a power of two: numbers of
-// one kind are mostly within a few times that.
-const bucketsAtOnce = 64
+// grow makes room for an exponent.
+func (b *buckets) grow(exponent int32) {
+	if len(b.arrays) == 0 {
+		b.first = exponent
+	}
+	if missing := b.first - exponent; missing > 0 {
+		b.first, b.arrays = exponent, append(make([]*[1 << subBits]uint32, missing, int(missing)+len(b.arrays)), b.arrays...)
+	}
+	if missing := exponent - b.first + 1 - int32(len(b.arrays)); missing > 0 {
+		b.arrays = append(b.arrays, make([]*[1 << subBits]uint32, missing)...)
+	}
+}
 
-const (
-	sketchAccuracy = 0.01
-	sketchGamma    = (1 + sketchAccuracy) / (1 - sketchAccuracy)
-)
-
-//nolint:gochecknoglobals // a constant
-var inverseLogGamma = 1 / math.Log(sketchGamma)
+// each calls yield with the counts that are not zero, by bucket.
+func (b *buckets) each(yield func(bucket int32, n int64) bool) {
+	for i, counts := range b.arrays {
+		if counts == nil {
+			continue
+		}
+		for j, n := range counts {
+			if n > 0 && !yield((b.first+int32(i))<<subBits+int32(j), int64(n)) {
+				return
+			}
+		}
+	}
+}
 
 // smallest is the least absolute value that is told from zero.
 const smallest = 1e-12
 
 func (s *sketch) add(v float64) {
-	s.n++
 	switch {
 	case v > smallest:
-		s.positive.add(bucketOf(v), 1)
+		if len(s.recent) == cap(s.recent) {
+			s.makeRoom()
+		}
+		s.recent = append(s.recent, bucketOf(v))
 	case v < -smallest:
 		s.negative.add(bucketOf(-v), 1)
 	default:
@@ -67,111 +87,90 @@ func (s *sketch) add(v float64) {
 	}
 }
 
-// addTo is add for a value of which the bucket is known.
-func (s *sketch) addTo(bucket int32, v float64) {
-	if bucket == noBucket {
-		s.add(v)
+// mostRecent is how many numbers wait at most.
+const mostRecent = 256
+
+// makeRoom makes room for another number that waits.
+func (s *sketch) makeRoom() {
+	if len(s.recent) < mostRecent {
+		s.recent = append(make([]int32, 0, max(4*len(s.recent), 16)), s.recent...)
 		return
 	}
-	s.n++
-	if i := bucket - s.positive.first; uint32(i) < uint32(len(s.positive.counts)) && s.positive.counts[i] < math.MaxUint32 {
-		s.positive.counts[i]++
-		return
-	}
-	s.positive.add(bucket, 1)
+	s.settle()
 }
 
-// newSketch returns a sketch with room for the numbers that another one, if any, has seen.
-func newSketch(like *sketch) *sketch {
-	s := &sketch{}
-	if like != nil && len(like.positive.counts) > 0 {
-		s.positive = buckets{like.positive.first, make([]uint32, len(like.positive.counts))}
-	}
-	return s
-}
-
-// noBucket stands for values that are not positive.
-const noBucket = math.MinInt32
-
-// bucketsOf appends the buckets of values.
-func bucketsOf(dst []int32, values []float64) []int32 {
-	for _, v := range values {
-		bucket := int32(noBucket)
-		if v > smallest {
-			bucket = bucketOf(v)
+// settle counts the numbers that wait.
+func (s *sketch) settle() {
+	for _, bucket := range s.recent {
+		if count := s.positive.at(bucket); *count < math.MaxUint32 {
+			*count++
 		}
-		dst = append(dst, bucket)
 	}
-	return dst
+	s.recent = s.recent[:0]
 }
 
-// bucketOf returns the least b with v <= gamma^b, of a normal v above zero.
-func bucketOf(v float64) int32 {
-	bits := math.Float64bits(v)
-	exponent := int(bits>>52) - 1023
-	at := &logs[bits>>(52-logBits)&(1<<logBits-1)]
-	x := math.Float64frombits(bits&(1<<52-1)|1023<<52)*at.inverse - 1 // below 2^-logBits
-	log := float64(exponent)*math.Ln2 + at.log + x*(1-x*(0.5-x*(1.0/3)))
-	return int32(math.Ceil(log * inverseLogGamma))
-}
+// subBits of a mantissa tell buckets of one power of two apart.
+const subBits = 6
 
-// logBits of a mantissa find a logarithm near by; the series does the rest, to
-// within 1e-10, where buckets are 2e-2 wide.
-const logBits = 8
+// bucketOf returns the bucket of a number above zero: its exponent and the first bits of its mantissa.
+func bucketOf(v float64) int32 { return int32(math.Float64bits(v) >> (52 - subBits)) }
 
-//nolint:gochecknoglobals // a constant
-var logs = func() (t [1 << logBits]struct{ inverse, log float64 }) {
-	for i := range t {
-		m := 1 + float64(i)/(1<<logBits)
-		t[i].inverse, t[i].log = 1/m, math.Log(m)
-	}
-	return t
-}()
+// bucketBound returns the least number of a bucket.
+func bucketBound(bucket int32) float64 { return math.Float64frombits(uint64(bucket) << (52 - subBits)) }
 
 func (s *sketch) merge(o *sketch) {
-	s.n += o.n
 	s.zeros += o.zeros
-	for i, n := range o.positive.counts {
-		if n > 0 {
-			s.positive.add(o.positive.first+int32(i), int64(n))
-		}
+	for _, bucket := range o.recent {
+		s.positive.add(bucket, 1)
 	}
-	for i, n := range o.negative.counts {
-		if n > 0 {
-			s.negative.add(o.negative.first+int32(i), int64(n))
-		}
+	for bucket, n := range o.positive.each {
+		s.positive.add(bucket, n)
+	}
+	for bucket, n := range o.negative.each {
+		s.negative.add(bucket, n)
 	}
 }
 
-// quantile returns the value that a share q of the numbers does not exceed.
-func (s *sketch) quantile(q float64) float64 {
-	rank := int64(math.Ceil(q * float64(s.n)))
-	rank = max(rank, 1)
-	below := int64(0)
-	for i := len(s.negative.counts) - 1; i >= 0; i-- {
-		if s.negative.counts[i] == 0 {
-			continue
+// rankOf returns which of n numbers, in order and from 1, a share q does not exceed.
+func rankOf(q float64, n int64) int64 { return max(int64(math.Ceil(q*float64(n))), 1) }
+
+// ranked returns the number of a rank, about.
+func (s *sketch) ranked(rank int64) float64 {
+	below, seen := int64(0), int64(0)
+	for _, n := range s.negative.each {
+		below += n
+	}
+	if below >= rank {
+		last := int32(0)
+		for bucket, n := range s.negative.each { // from the greatest number on
+			if last, seen = bucket, seen+n; below-seen < rank {
+				break
+			}
 		}
-		if below += int64(s.negative.counts[i]); below >= rank {
-			return -bucketValue(s.negative.first + int32(i))
-		}
+		return -bucketValue(last)
 	}
 	if below += s.zeros; below >= rank {
 		return 0
 	}
+	if len(s.positive.arrays) == 0 && len(s.recent) > 0 {
+		slices.Sort(s.recent)
+		return bucketValue(s.recent[min(rank-below, int64(len(s.recent)))-1])
+	}
+	s.settle()
 	last := int32(0)
-	for i, n := range s.positive.counts {
-		if n == 0 {
-			continue
-		}
-		last = s.positive.first + int32(i)
-		if below += int64(n); below >= rank {
+	for bucket, n := range s.positive.each {
+		if last, below = bucket, below+n; below >= rank {
 			break
 		}
 	}
 	return bucketValue(last)
 }
 
+// bucketValue returns the number that is as far from both bounds of a bucket, by ratio.
 func bucketValue(bucket int32) float64 {
-	return 2 * math.Pow(sketchGamma, float64(bucket)) / (1 + sketchGamma)
+	low, high := bucketBound(bucket), bucketBound(bucket+1)
+	if !(high <= math.MaxFloat64) {
+		return low
+	}
+	return low / (0.5 + 0.5*low/high)
 }

@@ -29,7 +29,7 @@ func TestSketchKeepsItsAccuracy(t *testing.T) {
 	slices.Sort(values)
 	for _, q := range []float64{0, 0.01, 0.3, 0.5, 0.9, 0.99, 1} {
 		want := values[max(int(math.Ceil(q*float64(len(values))))-1, 0)]
-		require.InDelta(t, want, a.quantile(q), math.Abs(want)*0.0101+1e-11, "quantile %g", q)
+		require.InDelta(t, want, a.ranked(rankOf(q, int64(len(values)))), math.Abs(want)*0.01+1e-11, "quantile %g", q)
 	}
 }
 
@@ -37,13 +37,49 @@ func TestBucketsBoundTheirValues(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	for range 100_000 {
 		v := math.Exp(r.NormFloat64() * 20)
-		b := float64(bucketOf(v))
-		require.LessOrEqual(t, v, math.Pow(sketchGamma, b)*(1+1e-9))
-		require.Greater(t, v, math.Pow(sketchGamma, b-1)*(1-1e-9))
+		b := bucketOf(v)
+		low, high := bucketBound(b), bucketBound(b+1)
+		require.LessOrEqual(t, low, v)
+		require.Greater(t, high, v)
+		require.LessOrEqual(t, high, low*(1+1.0/64))
+		require.InEpsilon(t, low, bucketValue(b), 0.008)
+		require.InEpsilon(t, high, bucketValue(b), 0.008)
 	}
 	var s sketch
 	for _, v := range []float64{math.Inf(1), 1, math.MaxFloat64, math.Inf(-1), 2e-12} {
 		s.add(v)
 	}
-	require.InDelta(t, 1, s.quantile(0.6), 0.011)
+	require.InDelta(t, 1, s.ranked(rankOf(0.6, 5)), 0.01)
+	require.Greater(t, s.ranked(rankOf(0.8, 5)), math.MaxFloat64*0.98)
+	require.Equal(t, math.Inf(1), s.ranked(rankOf(1, 5)))
+	require.Equal(t, math.Inf(-1), s.ranked(rankOf(0, 5)))
+}
+
+func TestFewNumbersAreRankedAsTheyCame(t *testing.T) {
+	var s sketch
+	for _, v := range []float64{8, 1, -2, 0, 4, -16} {
+		s.add(v)
+	}
+	for rank, want := range []float64{-16, -2, 0, 1, 4, 8} {
+		require.InDelta(t, want, s.ranked(int64(rank)+1), math.Abs(want)*0.01)
+	}
+	var sum sketch
+	sum.merge(&s)
+	sum.merge(&s)
+	for rank, want := range []float64{-16, -16, -2, -2, 0, 0, 1, 1, 4, 4, 8, 8} {
+		require.InDelta(t, want, sum.ranked(int64(rank)+1), math.Abs(want)*0.01)
+	}
+}
+
+func TestTheLeastAndTheGreatestNumberAreExact(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	c := cell{sketch: &sketch{}}
+	low, high := math.Inf(1), math.Inf(-1)
+	for range 1000 {
+		v := r.ExpFloat64()
+		low, high = min(low, v), max(high, v)
+		c.add(v, true)
+	}
+	require.Equal(t, low, c.quantile(0))
+	require.Equal(t, high, c.quantile(1))
 }
