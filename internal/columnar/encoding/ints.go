@@ -2,6 +2,8 @@ package encoding
 
 import (
 	"encoding/binary"
+	"math"
+	"slices"
 )
 
 // Integers, seen as 64-bit words that wrap around, are stored in one of four
@@ -56,7 +58,8 @@ func AppendInts(dst []byte, vals []uint64) []byte {
 			best = delta
 		}
 	}
-	if t := newTable(vals); t != nil && t.size(len(vals)) < best.size {
+	var t intTable
+	if t.fill(vals) && t.size(len(vals)) < best.size {
 		return t.append(dst, vals)
 	}
 	return best.append(dst, vals)
@@ -99,39 +102,61 @@ type plan struct {
 func newPlan(vals []uint64, base uint64, delta bool) plan {
 	p := plan{delta: delta, base: base, gcd: commonDivisor(vals, base, delta)}
 	p.size = 3 * binary.MaxVarintLen64
-	var buf [runLen]uint64
-	p.runs(vals, &buf, func(us []uint64) {
-		lo, width := runRange(us)
-		p.size += uvarintLen(lo) + 1 + packedSize(len(us), width)
+	prev := uint64(0)
+	if delta {
+		prev, vals = vals[0], vals[1:]
+	}
+	for len(vals) > 0 {
+		k := min(len(vals), runLen)
+		lo, hi := p.bounds(vals[:k], prev)
+		p.size += uvarintLen(lo) + 1 + packedSize(k, bitLen(hi-lo))
 		if delta {
-			p.size += uvarintLen(runSum(us, lo))
+			p.size += uvarintLen((vals[k-1]-prev-uint64(k)*base)/p.gcd - uint64(k)*lo)
 		}
-	})
+		prev, vals = vals[k-1], vals[k:]
+	}
 	return p
 }
 
-// runs calls f with the transformed values, run by run.
-func (p *plan) runs(vals []uint64, buf *[runLen]uint64, f func([]uint64)) {
-	prev := uint64(0)
+// bounds returns the least and the greatest of a run's transformed values.
+func (p *plan) bounds(run []uint64, prev uint64) (lo, hi uint64) {
+	lo = math.MaxUint64
 	if p.delta {
-		prev, vals = vals[0], vals[1:]
-	}
-	div := newDivider(p.gcd)
-	for len(vals) > 0 {
-		k := min(len(vals), runLen)
-		if p.delta {
-			for i, v := range vals[:k] {
-				buf[i] = v - prev - p.base
-				prev = v
-			}
-		} else {
-			for i, v := range vals[:k] {
-				buf[i] = v - p.base
-			}
+		for _, v := range run {
+			u := v - prev - p.base
+			lo, hi = min(lo, u), max(hi, u)
+			prev = v
 		}
-		div.all(buf[:k])
-		f(buf[:k])
-		vals = vals[k:]
+	} else {
+		for _, v := range run {
+			u := v - p.base
+			lo, hi = min(lo, u), max(hi, u)
+		}
+	}
+	return lo / p.gcd, hi / p.gcd
+}
+
+// transform fills us with a run's transformed values, each less lo.
+func (p *plan) transform(us, run []uint64, prev, lo uint64) {
+	switch {
+	case p.delta:
+		for i, v := range run {
+			us[i] = v - prev - p.base
+			prev = v
+		}
+	default:
+		for i, v := range run {
+			us[i] = v - p.base
+		}
+	}
+	if p.gcd == 1 {
+		for i := range us {
+			us[i] -= lo
+		}
+		return
+	}
+	for i := range us {
+		us[i] = us[i]/p.gcd - lo
 	}
 }
 
@@ -140,41 +165,36 @@ func (p *plan) append(dst []byte, vals []uint64) []byte {
 	if p.delta {
 		mode = intsDelta
 	}
-	dst = append(dst, mode)
+	dst = append(slices.Grow(dst, p.size), mode)
 	dst = binary.AppendUvarint(dst, p.gcd)
 	dst = binary.AppendVarint(dst, int64(p.base))
+	prev := uint64(0)
 	if p.delta {
 		dst = binary.AppendVarint(dst, int64(vals[0]))
+		prev, vals = vals[0], vals[1:]
 	}
 	var buf [runLen]uint64
-	p.runs(vals, &buf, func(us []uint64) {
-		lo, width := runRange(us)
+	for len(vals) > 0 {
+		k := min(len(vals), runLen)
+		us := buf[:k]
+		lo, hi := p.bounds(vals[:k], prev)
+		p.transform(us, vals[:k], prev, lo)
+		width := bitLen(hi - lo)
 		dst = append(dst, byte(width))
 		dst = binary.AppendUvarint(dst, lo)
 		if p.delta {
-			dst = binary.AppendUvarint(dst, runSum(us, lo))
-		}
-		for i := range us {
-			us[i] -= lo
+			dst = binary.AppendUvarint(dst, sumOf(us))
 		}
 		dst = appendPacked(dst, us, width)
-	})
+		prev, vals = vals[k-1], vals[k:]
+	}
 	return dst
 }
 
-func runRange(us []uint64) (lo uint64, width uint) {
-	lo, hi := us[0], us[0]
-	for _, u := range us[1:] {
-		lo, hi = min(lo, u), max(hi, u)
-	}
-	return lo, bitLen(hi - lo)
-}
-
-// runSum returns the sum of us, each less lo.
-func runSum(us []uint64, lo uint64) uint64 {
+func sumOf(us []uint64) uint64 {
 	sum := uint64(0)
 	for _, u := range us {
-		sum += u - lo
+		sum += u
 	}
 	return sum
 }
@@ -226,20 +246,6 @@ func commonDivisor(vals []uint64, base uint64, delta bool) uint64 {
 		}
 	}
 	return max(g, 1)
-}
-
-// divider divides by a constant that always divides without rest.
-type divider struct{ gcd uint64 }
-
-func newDivider(gcd uint64) divider { return divider{gcd} }
-
-func (d divider) all(us []uint64) {
-	if d.gcd == 1 {
-		return
-	}
-	for i := range us {
-		us[i] /= d.gcd
-	}
 }
 
 // DecodeInts fills dst from src and returns what follows.

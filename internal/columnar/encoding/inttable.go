@@ -1,17 +1,20 @@
 package encoding
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // intTable is the distinct values of an array that has few, in the order of
 // their first appearance.
 type intTable struct {
-	values []uint64
+	values [maxTable]uint64
+	count  int
 	slots  [4 * maxTable]uint8 // hash table: position in values plus one
 }
 
-// newTable returns the table of vals, nil if there are too many distinct ones.
-func newTable(vals []uint64) *intTable {
-	t := &intTable{values: make([]uint64, 0, maxTable)}
+// fill enters vals, and reports whether there are not too many distinct ones.
+func (t *intTable) fill(vals []uint64) bool {
 	for i, v := range vals {
 		if i > 0 && v == vals[i-1] {
 			continue
@@ -20,13 +23,14 @@ func newTable(vals []uint64) *intTable {
 		if t.slots[slot] > 0 {
 			continue
 		}
-		if len(t.values) == maxTable {
-			return nil
+		if t.count == maxTable {
+			return false
 		}
-		t.values = append(t.values, v)
-		t.slots[slot] = uint8(len(t.values))
+		t.values[t.count] = v
+		t.count++
+		t.slots[slot] = uint8(t.count)
 	}
-	return t
+	return true
 }
 
 // slot returns where a value is, or where there is room for it.
@@ -40,29 +44,38 @@ func (t *intTable) slot(v uint64) int {
 
 // size returns the bytes that a table of n values takes, at most.
 func (t *intTable) size(n int) int {
-	size := 3 + packedSize(n, bitLen(uint64(len(t.values)-1)))
-	for _, v := range t.values {
+	size := 3 + packedSize(n, t.width())
+	for _, v := range t.values[:t.count] {
 		size += uvarintLen(zigzag(v))
 	}
 	return size
 }
 
 func (t *intTable) append(dst []byte, vals []uint64) []byte {
-	dst = append(dst, intsTable)
-	dst = binary.AppendUvarint(dst, uint64(len(t.values)))
-	for _, v := range t.values {
+	dst = append(slices.Grow(dst, t.size(len(vals))), intsTable)
+	dst = binary.AppendUvarint(dst, uint64(t.count))
+	for _, v := range t.values[:t.count] {
 		dst = binary.AppendVarint(dst, int64(v))
 	}
-	ids := make([]uint32, len(vals))
-	for i, v := range vals {
-		if i > 0 && v == vals[i-1] {
-			ids[i] = ids[i-1]
-			continue
+	dst = append(dst, byte(t.width()))
+	var ids [runLen]uint64
+	prev, id := t.values[0], uint64(0)
+	for len(vals) > 0 {
+		k := min(len(vals), runLen) // that many fill whole bytes, whatever the width
+		for i, v := range vals[:k] {
+			if v != prev {
+				prev, id = v, uint64(t.slots[t.slot(v)]-1)
+			}
+			ids[i] = id
 		}
-		ids[i] = uint32(t.slots[t.slot(v)] - 1)
+		dst = appendPacked(dst, ids[:k], t.width())
+		vals = vals[k:]
 	}
-	return AppendIDs(dst, ids, len(t.values))
+	return dst
 }
+
+// width returns the bits that the number of a value takes.
+func (t *intTable) width() uint { return bitLen(uint64(t.count - 1)) }
 
 func zigzag(v uint64) uint64 { return v<<1 ^ uint64(int64(v)>>63) }
 
