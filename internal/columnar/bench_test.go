@@ -399,7 +399,9 @@ func BenchmarkQueryDuringMerge(b *testing.B) {
 			}
 			var sources []mergeSource
 			for _, h := range db.parts["t"] {
-				sources = append(sources, newPartSource(h))
+				s := newPartSource(h)
+				defer s.close()
+				sources = append(sources, s)
 			}
 			h, err := db.writePart(ctx, partInfo{tenant: "t"}, sources, partOptions{level: encoding.Fast, blockRows: db.o.BlockRows, pace: db.newPacer()})
 			if err != nil {

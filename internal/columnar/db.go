@@ -18,6 +18,7 @@ import (
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/part"
 	"belfry/internal/columnar/slab"
 	"belfry/internal/fault"
 	"belfry/internal/vfs"
@@ -62,8 +63,10 @@ type DB struct {
 	joinMu     sync.Mutex
 	joinedMems map[string]*joinedMem // by tenant
 
-	memory      *slab.Pool   // of memtables
-	filterBytes atomic.Int64 // of ID filters in memory
+	memory      *slab.Pool        // of memtables, and of what flushes and merges build
+	partWriters chan *part.Writer // that wait for the next flush or merge
+	lastWrite   atomic.Int64      // when one began to wait, in nanoseconds
+	filterBytes atomic.Int64      // of ID filters in memory
 	activity    activity
 
 	idMu   sync.Mutex
@@ -152,7 +155,8 @@ func Open(o Options) (*DB, error) {
 		o: o, fs: o.FS, log: o.Logger.With("signal", o.Signal), now: o.Now,
 		streams:     newStreamCache(),
 		work:        make(chan struct{}, o.MaxConcurrentWork),
-		memory:      slab.NewPool(slab.Options{MaxIdle: int64(o.FlushBytes), Now: o.Now}),
+		memory:      slab.NewPool(slab.Options{MaxIdle: int64(o.FlushBytes + o.FlushBytes/2), Now: o.Now}),
+		partWriters: make(chan *part.Writer, 1+max(o.MergeConcurrency, 0)),
 		room:        make(chan struct{}),
 		parts:       map[string][]*partHandle{},
 		joinedMems:  map[string]*joinedMem{},

@@ -59,7 +59,7 @@ func (db *DB) flusher() {
 			db.rotate()
 		}
 		db.mu.Unlock()
-		db.memory.Trim(idleMemory)
+		db.trimMemory()
 		if err := db.flushFrozen(db.ctx); err != nil && db.ctx.Err() == nil {
 			backoff = min(max(2*backoff, time.Second), 30*time.Second)
 			db.log.Error("columnar: flush failed, trying again", "after", backoff, "error", err)
@@ -81,7 +81,7 @@ const (
 	idleAfter = 2 * time.Second
 )
 
-// idleMemory is how long memory is kept that no memtable fills again.
+// idleMemory is how long memory is kept that nobody fills again.
 const idleMemory = 10 * time.Second
 
 // due reports whether it is time to flush a memtable that is not full. DB.mu is held.
@@ -130,13 +130,15 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 		return err
 	}
 	seq := db.nextSeq()
+	mem := db.memory.NewSet() // of what is derived from the rows to write them
+	defer mem.Release()
 	tenants := make([]string, 0, len(m.tenants))
 	for name := range m.tenants {
 		tenants = append(tenants, name)
 	}
 	sort.Strings(tenants)
 	for _, name := range tenants {
-		byDay := m.tenants[name].sortedSources()
+		byDay := m.tenants[name].sortedSources(column.NewArena(mem))
 		groups, err := db.joinFlush(name, byDay)
 		if err != nil {
 			return fail(err)
@@ -231,15 +233,53 @@ func (db *DB) writePart(ctx context.Context, info partInfo, sources []mergeSourc
 }
 
 func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, o partOptions) (part.Meta, error) {
-	w := part.NewWriter(f, db.codec, o.level, db.o.pageBytes())
+	w := db.partWriter(f, o.level)
+	defer db.putPartWriter(w)
 	w.Pause = func() error { return o.pace.pace(ctx) }
 	if o.groups != nil {
 		w.SetGroups(*o.groups)
 	}
-	if err := newMerger(&db.o, w, o.blockRows, sources).run(ctx); err != nil {
+	mem := db.memory.NewSet()
+	defer mem.Release()
+	if err := newMerger(&db.o, mem, w, o.blockRows, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}
 	return w.Finish()
+}
+
+// partWriter returns a writer with the scratch memory of an earlier one.
+func (db *DB) partWriter(f vfs.File, level encoding.Level) *part.Writer {
+	select {
+	case w := <-db.partWriters:
+		w.Reset(f, level, db.o.pageBytes())
+		return w
+	default:
+		return part.NewWriter(f, db.codec, level, db.o.pageBytes())
+	}
+}
+
+func (db *DB) putPartWriter(w *part.Writer) {
+	w.Reset(nil, 0, 0)
+	db.lastWrite.Store(db.now().UnixNano())
+	select {
+	case db.partWriters <- w:
+	default: // as many as there may be wait already
+	}
+}
+
+// trimMemory gives memory back that nobody used for a while.
+func (db *DB) trimMemory() {
+	db.memory.Trim(idleMemory)
+	if db.now().UnixNano()-db.lastWrite.Load() < int64(idleMemory) {
+		return
+	}
+	for {
+		select {
+		case <-db.partWriters:
+		default:
+			return
+		}
+	}
 }
 
 // syncDirs makes the entries of a part's file and of the directories above it durable.
@@ -257,7 +297,7 @@ func (db *DB) syncDirs(info partInfo) error {
 // sortedSources sorts a tenant's blocks, split by the days that their rows are
 // filed under. The rows stay where they are, for queries and because a copy of
 // all would double the memtable.
-func (t *memTenant) sortedSources() map[int64][]mergeSource {
+func (t *memTenant) sortedSources(a *column.Arena) map[int64][]mergeSource {
 	order := make([]int, len(t.streams))
 	for i := range order {
 		order[i] = i
@@ -280,14 +320,14 @@ func (t *memTenant) sortedSources() map[int64][]mergeSource {
 			}
 		}
 		for day, rows := range days {
-			out[day] = append(out[day], newMemSource(t, b, sortRows(b, rows, rank, order)))
+			out[day] = append(out[day], newMemSource(t, b, sortRows(b, rows, rank, order, a), a))
 		}
 	}
 	return out
 }
 
 // sortRows orders rows by (stream rank, time), equal ones by arrival.
-func sortRows(b *memBlock, rows []uint32, rank []uint32, order []int) []uint32 {
+func sortRows(b *memBlock, rows []uint32, rank []uint32, order []int, a *column.Arena) []uint32 {
 	starts := make([]uint32, len(order)+1)
 	for _, r := range rows {
 		starts[rank[b.stream[r]]+1]++
@@ -296,7 +336,7 @@ func sortRows(b *memBlock, rows []uint32, rank []uint32, order []int) []uint32 {
 		starts[i] += starts[i-1]
 	}
 	next := append([]uint32(nil), starts...)
-	out := make([]uint32, len(rows))
+	out := a.Uint32s(len(rows))
 	for _, r := range rows {
 		k := rank[b.stream[r]]
 		out[next[k]] = r
@@ -326,6 +366,7 @@ type memSource struct {
 	t    *memTenant
 	b    *memBlock
 	rows []uint32 // of the block
+	a    *column.Arena
 	done bool
 	idx  []int // positions of the columns in the tenant
 	vecs []*Vector
@@ -335,8 +376,8 @@ type memSource struct {
 	derived []derivedColumn // of the rows in their order
 }
 
-func newMemSource(t *memTenant, b *memBlock, rows []uint32) *memSource {
-	return &memSource{t: t, b: b, rows: rows}
+func newMemSource(t *memTenant, b *memBlock, rows []uint32, a *column.Arena) *memSource {
+	return &memSource{t: t, b: b, rows: rows, a: a}
 }
 
 func (s *memSource) next() (*mergeBlock, error) {
@@ -345,7 +386,7 @@ func (s *memSource) next() (*mergeBlock, error) {
 		return nil, nil
 	}
 	s.done = true
-	out := &mergeBlock{times: make([]uint64, len(s.rows)), vector: s.vector}
+	out := &mergeBlock{times: s.a.Words(len(s.rows)), vector: s.vector}
 	for i, c := range s.b.cols {
 		if c != nil && c.Count() > 0 {
 			out.columns = append(out.columns, s.t.columns[i])
@@ -391,9 +432,9 @@ func (s *memSource) vector(i int) (*Vector, error) {
 	switch {
 	case s.vecs[i] != nil:
 	case i < len(s.idx):
-		s.vecs[i] = s.b.cols[s.idx[i]].Vector(len(s.b.times), nil).Gather(s.rows, nil)
+		s.vecs[i] = s.b.cols[s.idx[i]].Vector(len(s.b.times), s.a).Gather(s.rows, s.a)
 	default:
-		s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(len(s.rows), nil)
+		s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(len(s.rows), s.a)
 	}
 	return s.vecs[i], nil
 }

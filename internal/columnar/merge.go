@@ -177,6 +177,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 		info.clean = min(info.clean, h.clean)
 		rows += h.rows
 		s := newPartSource(h)
+		defer s.close()
 		sources, read = append(sources, s), append(read, s)
 	}
 	defer func() {

@@ -6,6 +6,7 @@ import (
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/columnar/part"
+	"belfry/internal/columnar/slab"
 )
 
 // A flush and a merge are one thing: sorted sources in, sorted blocks out.
@@ -95,6 +96,7 @@ type merger struct {
 	pendRows int
 
 	// The block being built.
+	mem   *slab.Set
 	times []uint64
 	runs  []part.Run
 	bytes int
@@ -117,8 +119,9 @@ const maxBlockBytes = 8 << 20
 // column has a word for each row.
 const maxBlockCells = 8 << 20
 
-func newMerger(o *Options, w *part.Writer, blockRows int, sources []mergeSource) *merger {
-	m := &merger{w: w, o: o, flags: map[ColumnKey]uint8{}, maxBlock: blockRows, maxCols: o.MaxColumns, index: map[ColumnKey]int{}}
+// newMerger returns a merger that builds blocks in mem.
+func newMerger(o *Options, mem *slab.Set, w *part.Writer, blockRows int, sources []mergeSource) *merger {
+	m := &merger{w: w, o: o, mem: mem, flags: map[ColumnKey]uint8{}, maxBlock: blockRows, maxCols: o.MaxColumns, index: map[ColumnKey]int{}}
 	for _, c := range o.Columns {
 		m.flags[ColumnKey{c.Name, c.Kind}] = c.flags()
 	}
@@ -239,7 +242,7 @@ func (m *merger) columnOf(key ColumnKey) int {
 		m.dyn++
 	}
 	i := len(m.cols)
-	m.cols = append(m.cols, outColumn{key: key, id: m.w.Column(key.Name, key.Kind, flags), b: column.Builder{Kind: key.Kind}})
+	m.cols = append(m.cols, outColumn{key: key, id: m.w.Column(key.Name, key.Kind, flags), b: *column.NewBuilder(key.Kind, column.Shape{}, m.mem)})
 	m.index[key] = i
 	return i
 }
@@ -275,7 +278,7 @@ func (m *merger) drain() error {
 
 // copyHead appends a segment's times and stream runs.
 func (m *merger) copyHead(s *mergeSegment) {
-	m.times = append(m.times, s.block.times[s.from:s.to]...)
+	m.times = append(slab.Grow(m.mem, m.times, s.to-s.from), s.block.times[s.from:s.to]...)
 	m.bytes += 8 * (s.to - s.from)
 	if n := len(m.runs); n > 0 && m.runs[n-1].Key == s.key {
 		m.runs[n-1].Rows += s.to - s.from
@@ -394,15 +397,20 @@ type partSource struct {
 	failed error // why the part could not be read
 }
 
+// newPartSource returns a source, which must be closed.
 func newPartSource(h *partHandle) *partSource {
 	s := &partSource{h: h}
-	s.view = newBlockView(&s.stats)
+	s.view = newBlockView(&s.stats, column.NewArena(h.db.memory.NewSet()))
 	s.block.vector = s.vector
 	return s
 }
 
+// close gives the source's memory back.
+func (s *partSource) close() { s.view.reset() }
+
 func (s *partSource) next() (*mergeBlock, error) {
 	if s.at == len(s.h.r.Blocks) {
+		s.close()
 		return nil, nil
 	}
 	s.view.openPart(s.h, &s.h.r.Blocks[s.at])

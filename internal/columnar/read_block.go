@@ -48,8 +48,8 @@ type blockColumn struct {
 	pickedSel []uint32
 }
 
-func newBlockView(stats *Stats) *blockView {
-	return &blockView{stats: stats, io: part.IO{Arena: &column.Arena{}}, slots: map[ColumnKey]int{}}
+func newBlockView(stats *Stats, a *column.Arena) *blockView {
+	return &blockView{stats: stats, io: part.IO{Arena: a}, slots: map[ColumnKey]int{}}
 }
 
 func (v *blockView) reset() {

@@ -409,7 +409,7 @@ func (db *DB) view(stats *Stats) *blockView {
 		v.stats = stats
 		return v
 	}
-	return newBlockView(stats)
+	return newBlockView(stats, &column.Arena{})
 }
 
 func (db *DB) putView(v *blockView) {

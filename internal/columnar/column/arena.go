@@ -1,16 +1,25 @@
 package column
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"belfry/internal/columnar/slab"
+)
 
 // Arena hands out slices that are all given back at once. A scan resets it after
 // each block, so that decoding allocates nothing in the long run. It is not safe
 // for concurrent use. A nil Arena allocates from the heap.
 type Arena struct {
+	mem *slab.Set // nil: the heap
+
 	words region[uint64]
 	halfs region[uint32]
 	bytes region[byte]
 	zeros []uint32
 }
+
+// NewArena returns an Arena that hands out the memory of a set, which nobody else uses.
+func NewArena(mem *slab.Set) *Arena { return &Arena{mem: mem} }
 
 // arenaKeep is how many bytes of each kind of slice are kept over a Reset.
 const arenaKeep = 16 << 20
@@ -46,8 +55,11 @@ func (s *region[T]) reset() {
 
 // Words returns n words of undefined content.
 func (a *Arena) Words(n int) []uint64 {
-	if a == nil {
+	switch {
+	case a == nil:
 		return make([]uint64, n)
+	case a.mem != nil:
+		return slab.Make[uint64](a.mem, n)[:n:n]
 	}
 	return a.words.take(n)
 }
@@ -61,16 +73,22 @@ func (a *Arena) ZeroWords(n int) []uint64 {
 
 // Uint32s returns n numbers of undefined content.
 func (a *Arena) Uint32s(n int) []uint32 {
-	if a == nil {
+	switch {
+	case a == nil:
 		return make([]uint32, n)
+	case a.mem != nil:
+		return slab.Make[uint32](a.mem, n)[:n:n]
 	}
 	return a.halfs.take(n)
 }
 
 // Bytes returns n bytes of undefined content.
 func (a *Arena) Bytes(n int) []byte {
-	if a == nil {
+	switch {
+	case a == nil:
 		return make([]byte, n)
+	case a.mem != nil:
+		return slab.Make[byte](a.mem, n)[:n:n]
 	}
 	return a.bytes.take(n)
 }
@@ -91,4 +109,5 @@ func (a *Arena) Reset() {
 	a.words.reset()
 	a.halfs.reset()
 	a.bytes.reset()
+	a.mem.Release()
 }

@@ -23,7 +23,7 @@ type Builder struct {
 
 	codes *codes // nil: values are not coded
 
-	mem *slab.Set // what AppendBuilder grows in; nil: the heap
+	mem *slab.Set // what the slices grow in; nil: the heap
 }
 
 // Count returns the number of values.
@@ -53,7 +53,7 @@ func (b *Builder) addRow(row uint32) {
 		}
 		b.makeSparse()
 	}
-	b.rows = append(b.rows, row)
+	b.rows = append(slab.Grow(b.mem, b.rows, 1), row)
 	b.count++
 }
 
@@ -68,7 +68,7 @@ func (b *Builder) makeSparse() {
 // AppendNum appends a number's word.
 func (b *Builder) AppendNum(row uint32, v uint64) {
 	b.addRow(row)
-	b.nums = append(b.nums, v)
+	b.nums = append(slab.Grow(b.mem, b.nums, 1), v)
 }
 
 // AppendBytes appends a byte string.
@@ -77,10 +77,11 @@ func (b *Builder) AppendBytes(row uint32, v []byte) {
 		b.expand()
 	}
 	b.addRow(row)
+	b.offs = slab.Grow(b.mem, b.offs, 2)
 	if len(b.offs) == 0 {
 		b.offs = append(b.offs, 0)
 	}
-	b.data = append(b.data, v...)
+	b.data = append(slab.Grow(b.mem, b.data, len(v)), v...)
 	b.offs = append(b.offs, uint32(len(b.data)))
 }
 
@@ -151,11 +152,6 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 		b.nums = append(slab.Grow(b.mem, b.nums, n), src.nums[lo:hi]...)
 		return
 	}
-	b.offs = slab.Grow(b.mem, b.offs, n+1)
-	if len(b.offs) == 0 {
-		b.offs = append(b.offs, 0)
-	}
-	b.data = slab.Grow(b.mem, b.data, int(src.offs[hi]-src.offs[lo]))
 	b.appendOffs(src.offs[lo:hi+1], src.data)
 }
 
@@ -163,23 +159,30 @@ func (b *Builder) AppendBuilder(at uint32, src *Builder, from, to int) {
 // has a value for every row.
 func (b *Builder) appendDense(v *Vector, from, to int) {
 	b.count += to - from
-	if len(b.offs) == 0 {
-		b.offs = append(b.offs, 0)
-	}
 	if v.ids == nil {
 		b.appendOffs(v.offs[from:to+1], v.data)
 		return
 	}
+	b.offs = slab.Grow(b.mem, b.offs, to-from+1)
+	if len(b.offs) == 0 {
+		b.offs = append(b.offs, 0)
+	}
 	for _, j := range v.ids[from:to] {
-		b.data = append(b.data, v.data[v.offs[j]:v.offs[j+1]]...)
+		value := v.data[v.offs[j]:v.offs[j+1]]
+		b.data = append(slab.Grow(b.mem, b.data, len(value)), value...)
 		b.offs = append(b.offs, uint32(len(b.data)))
 	}
 }
 
+// appendOffs appends byte strings that lie one behind the other.
 func (b *Builder) appendOffs(offs []uint32, data []byte) {
 	start, end := offs[0], offs[len(offs)-1]
+	b.offs = slab.Grow(b.mem, b.offs, len(offs))
+	if len(b.offs) == 0 {
+		b.offs = append(b.offs, 0)
+	}
 	shift := uint32(len(b.data)) - start
-	b.data = append(b.data, data[start:end]...)
+	b.data = append(slab.Grow(b.mem, b.data, int(end-start)), data[start:end]...)
 	for _, o := range offs[1:] {
 		b.offs = append(b.offs, o+shift)
 	}
@@ -208,7 +211,7 @@ func (b *Builder) AppendVector(at uint32, v *Vector, from, to int) {
 	b.expand()
 	num := !b.Kind.VarWidth()
 	if num && v.present == nil && !b.sparse && int(at) == b.count {
-		b.nums = append(b.nums, v.nums[from:to]...)
+		b.nums = append(slab.Grow(b.mem, b.nums, to-from), v.nums[from:to]...)
 		b.count += to - from
 		return
 	}
@@ -301,8 +304,7 @@ type Shape struct {
 // Shape returns what the builder's values take.
 func (b *Builder) Shape() Shape { return Shape{b.count, len(b.data), b.sparse} }
 
-// NewBuilder returns an empty builder with room for values of a shape and a few more, in mem (nil: the heap).
-// Builders with a mem grow there as long as they are appended to by AppendBuilder.
+// NewBuilder returns an empty builder with room in mem (nil: the heap) for values of a shape and a few more.
 func NewBuilder(k Kind, s Shape, mem *slab.Set) *Builder {
 	n, more := &Builder{Kind: k, mem: mem}, s.Count+s.Count/roomShare
 	if k.VarWidth() {

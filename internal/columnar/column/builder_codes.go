@@ -1,6 +1,9 @@
 package column
 
-import "belfry/internal/columnar/encoding"
+import (
+	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
+)
 
 // Codes says which entry of a builder each entry of a vector's dictionary is. The zero
 // value is ready; Reset it when the vector is another one.
@@ -38,7 +41,7 @@ func (b *Builder) AppendCoded(at uint32, v *Vector, from, to int, c *Codes) {
 	k := b.codes
 	if !k.on {
 		k.begin()
-		b.offs = append(b.offs[:0], 0)
+		b.offs = append(slab.Grow(b.mem, b.offs[:0], 1), 0)
 	}
 	if c.of != k || c.gen != k.gen {
 		c.of, c.gen, c.to = k, k.gen, c.to[:0]
@@ -47,6 +50,7 @@ func (b *Builder) AppendCoded(at uint32, v *Vector, from, to int, c *Codes) {
 		}
 	}
 	dense := v.present == nil && !b.sparse && int(at) == b.count
+	k.ids = slab.Grow(b.mem, k.ids, to-from)
 	for i, id := range v.ids[from:to] {
 		if !dense && !v.Has(from+i) {
 			continue
@@ -85,8 +89,8 @@ func (b *Builder) code(v []byte) uint32 {
 	for p := encoding.HashValue(v) & mask; ; p = (p + 1) & mask {
 		id := k.table[p]
 		if id == 0 {
-			b.data = append(b.data, v...)
-			b.offs = append(b.offs, uint32(len(b.data)))
+			b.data = append(slab.Grow(b.mem, b.data, len(v)), v...)
+			b.offs = append(slab.Grow(b.mem, b.offs, 1), uint32(len(b.data)))
 			k.table[p] = uint32(len(b.offs) - 1)
 			return k.table[p] - 1
 		}
@@ -117,11 +121,13 @@ func (b *Builder) expand() {
 		return
 	}
 	k := b.codes
-	offs, data := make([]uint32, 1, len(k.ids)+1), make([]byte, 0, k.raw)
+	offs, data := append(slab.Make[uint32](b.mem, len(k.ids)+1), 0), slab.Make[byte](b.mem, k.raw)
 	for _, id := range k.ids {
 		data = append(data, b.entry(id)...)
 		offs = append(offs, uint32(len(data)))
 	}
+	slab.Free(b.mem, b.offs)
+	slab.Free(b.mem, b.data)
 	b.offs, b.data = offs, data
 	k.on = false
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,7 +39,7 @@ func TestCodedValues(t *testing.T) {
 				require.NoError(t, err)
 				sources = append(sources, chunk.Vector())
 			}
-			coded, plain := &Builder{Kind: String}, &Builder{Kind: String}
+			coded, plain := NewBuilder(String, Shape{}, guarded(t)), &Builder{Kind: String}
 			for round := range 2 { // the second in memory of the first
 				coded.Reset()
 				plain.Reset()
@@ -67,6 +68,55 @@ func TestCodedValues(t *testing.T) {
 					return out
 				}
 				require.Equal(t, chunk(plain), chunk(coded), "%s %g %d", name, density, round)
+			}
+		}
+	}
+}
+
+// guarded returns memory that is inaccessible where it was outgrown.
+func guarded(t *testing.T) *slab.Set {
+	p := slab.NewPool(slab.Options{Guard: true})
+	t.Cleanup(p.Close)
+	return p.NewSet()
+}
+
+// TestBuildersInSlabs: a builder in memory of a slab.Set holds what one on the heap holds, however it is
+// appended to and moves as it grows.
+func TestBuildersInSlabs(t *testing.T) {
+	const n = 20_000
+	word := func(i int) Value { return StringValue(fmt.Sprint("the value of row ", i)) }
+	number := func(i int) Value { return IntValue(int64(i * i)) }
+	for _, density := range []float64{1, 0.5} {
+		for kind, value := range map[Kind]func(int) Value{String: word, Int: number} {
+			src := build(kind, n, density, value)
+			v := src.Vector(n, nil)
+			all := make([]uint32, n)
+			for i := range all {
+				all[i] = uint32(i)
+			}
+			gathered := v.Gather(all, nil)
+			fill := func(b *Builder) *Builder {
+				for from := 0; from < n; from += 1000 {
+					b.AppendBuilder(uint32(from), src, from, from+1000)
+				}
+				b.AppendVector(n, v, 0, n)
+				b.AppendVector(2*n, gathered, 0, n)
+				for i := range n {
+					b.AppendValue(uint32(3*n+i), value(i))
+				}
+				b.AppendValue(4*n, value(1))
+				b.DropLast()
+				return b
+			}
+			want, in := fill(&Builder{Kind: kind}), NewBuilder(kind, Shape{Count: 10, Bytes: 10}, guarded(t))
+			for range 2 { // the second time in memory of the first
+				in.Reset()
+				got := fill(in).Vector(4*n, nil)
+				for i, w := 0, want.Vector(4*n, nil); i < 4*n; i++ {
+					if w.Value(i) != got.Value(i) {
+						t.Fatalf("%s %g: row %d is %v, not %v", kind, density, i, got.Value(i), w.Value(i))
+					}
+				}
 			}
 		}
 	}

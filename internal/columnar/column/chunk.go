@@ -57,6 +57,11 @@ func NewEncoder(c *encoding.Codec) *Encoder {
 	return &Encoder{PageBytes: DefaultPageBytes, codec: c, tpl: &templater{}}
 }
 
+// Reset forgets the builders that were encoded, and keeps the scratch memory.
+func (e *Encoder) Reset(pageBytes int) {
+	e.PageBytes, e.dictOf, e.tplOf = pageBytes, nil, nil
+}
+
 // FilterKind says what a chunk's Bloom filter holds.
 type FilterKind uint8
 

@@ -46,6 +46,53 @@ func write(t testing.TB, blocks int) (*vfs.Mem, *encoding.Codec) {
 	return mem, codec
 }
 
+// TestWriterIsUsedAgain: what a writer writes does not depend on what it wrote, or gave up, before.
+func TestWriterIsUsedAgain(t *testing.T) {
+	codec, err := encoding.NewCodec(1)
+	require.NoError(t, err)
+	t.Cleanup(codec.Close)
+	mem := vfs.NewMem()
+	create := func(name string) vfs.File {
+		f, err := mem.Create(name)
+		require.NoError(t, err)
+		return f
+	}
+	fill := func(w *Writer, text string, finish bool) {
+		id, body := w.Column("id", column.ID, FlagIndexed), w.Column(text, column.String, 0)
+		ids, bodies := &column.Builder{Kind: column.ID}, &column.Builder{Kind: column.String}
+		times := make([]uint64, 200)
+		for i := range times {
+			times[i] = uint64(i)
+			ids.AppendBytes(uint32(i), testID(i/3))
+			bodies.AppendBytes(uint32(i), fmt.Appendf(nil, "%s %d", text, i))
+		}
+		require.NoError(t, w.WriteBlock(times, []Run{{"s", 200}}, []Values{{id, ids}, {body, bodies}}))
+		if finish {
+			_, err := w.Finish()
+			require.NoError(t, err)
+		}
+	}
+	content := func(name string) []byte {
+		f, err := mem.Open(name)
+		require.NoError(t, err)
+		size, err := mem.Size(name)
+		require.NoError(t, err)
+		b := make([]byte, size)
+		_, err = f.ReadAt(b, 0)
+		require.NoError(t, err)
+		return b
+	}
+	fill(NewWriter(create("fresh"), codec, encoding.Fast, 1<<14), "words of one", true)
+	w := NewWriter(create("other"), codec, encoding.Small, 1<<16)
+	fill(w, "others", true)
+	w.Reset(nil, 0, 0)
+	w.Reset(create("given up"), encoding.Fast, 1<<14)
+	fill(w, "more", false)
+	w.Reset(create("again"), encoding.Fast, 1<<14)
+	fill(w, "words of one", true)
+	require.Equal(t, content("fresh"), content("again"))
+}
+
 func testID(n int) []byte { return fmt.Appendf(nil, "%016d", n) }
 
 func open(t testing.TB, mem *vfs.Mem, codec *encoding.Codec) *Reader {

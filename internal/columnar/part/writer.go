@@ -45,12 +45,22 @@ const writeSize = 1 << 20
 // NewWriter begins a part in an empty file. Byte strings are compressed in pages of
 // pageBytes: small ones are larger in the file, and quicker to read a value from.
 func NewWriter(f vfs.File, codec *encoding.Codec, level encoding.Level, pageBytes int) *Writer {
-	w := &Writer{f: f, codec: codec, enc: column.NewEncoder(codec), level: level, index: map[columnKey]int{}, ids: map[int]*idEntries{}}
-	w.enc.PageBytes = pageBytes
+	w := &Writer{codec: codec, enc: column.NewEncoder(codec)}
+	w.Reset(f, level, pageBytes)
+	return w
+}
+
+// Reset makes of the writer what NewWriter returns, but that it keeps its scratch memory. What it was
+// writing before is given up. With a nil f it only lets go of that.
+func (w *Writer) Reset(f vfs.File, level encoding.Level, pageBytes int) {
+	w.enc.Reset(pageBytes)
+	*w = Writer{
+		f: f, codec: w.codec, enc: w.enc, level: level, buf: w.buf[:0], words: w.words[:0],
+		index: map[columnKey]int{}, ids: map[int]*idEntries{},
+	}
 	w.buf = append(w.buf, magicHead...)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, version)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, 0)
-	return w
 }
 
 // Column returns the number of a column, adding it to the dictionary.

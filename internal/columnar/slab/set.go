@@ -38,21 +38,27 @@ func Grow[T Number](s *Set, v []T, n int) []T {
 	if cap(v)-len(v) >= n {
 		return v
 	}
+	return grow(s, v, n) // apart, so that the above is inlined
+}
+
+func grow[T Number](s *Set, v []T, n int) []T {
 	if s == nil {
 		return slices.Grow(v, n)
 	}
 	out := append(Make[T](s, max(len(v)+n, 2*len(v), minPiece)), v...)
-	if !s.Shared {
-		free(s, v)
-	}
+	Free(s, v)
 	return out
 }
 
 // minPiece is how many elements the first growth makes room for.
 const minPiece = 64
 
-// free gives back the memory of a slice, if it has a slab of its own.
-func free[T Number](s *Set, v []T) {
+// Free gives back the memory of a slice that is not used any more, if it has a slab of its own and the
+// set is not Shared.
+func Free[T Number](s *Set, v []T) {
+	if s == nil || s.Shared || cap(v) == 0 {
+		return
+	}
 	var t T
 	at := unsafe.Pointer(unsafe.SliceData(v))
 	for i, own := range s.slabs {
