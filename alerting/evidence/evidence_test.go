@@ -29,7 +29,7 @@ type store struct {
 	operand string
 }
 
-func (s *store) Range(ctx context.Context, _, expr string, _, _ time.Time, step time.Duration) ([]evidence.Series, error) {
+func (s *store) Range(ctx context.Context, _, expr string, _, _ time.Time, _ time.Duration) ([]evidence.Series, error) {
 	if s.hang {
 		<-ctx.Done()
 		return nil, ctx.Err()

@@ -139,7 +139,7 @@ func (r *request) appendTargetAt(at int64) error {
 		MetricFamilyName: targetInfo,
 		Metadata:         metadata.Metadata{Type: model.MetricTypeGauge, Help: "Target metadata"},
 	}
-	var err error = tsdb.ErrUnknownReference
+	err := tsdb.ErrUnknownReference
 	ref := storage.SeriesRef(t.ref)
 	if ref != 0 {
 		_, err = r.app.Append(ref, noLabels, 0, at, 1, nil, nil, options)

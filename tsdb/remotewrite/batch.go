@@ -158,7 +158,7 @@ func (b *batch) sample(ref *storage.SeriesRef, o *storage.AOptions, st, t int64,
 	if o.Metadata.Type == model.MetricTypeGauge {
 		st = 0 // a gauge has no zero to start from
 	}
-	var err error = tsdb.ErrUnknownReference
+	err := tsdb.ErrUnknownReference
 	if *ref != 0 {
 		_, err = b.app.Append(*ref, labels.EmptyLabels(), st, t, v, h, fh, *o)
 	}
