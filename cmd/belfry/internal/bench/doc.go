@@ -8,4 +8,8 @@
 // times do include it. A figure is worth something only beside another from
 // the same run: a peer gets each batch right after Belfry, and each question in
 // turn with it.
+//
+// A resident set has pages of the program's file in it, as many as the kernel
+// likes to map: up to a third more for a program just compiled than for one read
+// from disk. Compare after the page cache was dropped (/proc/sys/vm/drop_caches).
 package bench

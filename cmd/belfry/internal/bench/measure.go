@@ -25,7 +25,7 @@ type target struct {
 	queries []query
 
 	before, loaded, settled time.Duration // CPU time
-	idle, peak              int64         // bytes
+	idle, full              Memory        // before the load and after it
 }
 
 // report prints a line per measure: a figure of each target, and the first one's
@@ -83,7 +83,11 @@ func measure(ctx context.Context, out io.Writer, s signal, targets []*target) er
 	for _, m := range []struct {
 		name string
 		of   func(t *target) int64
-	}{{"memory when idle, MB", func(t *target) int64 { return t.idle }}, {"peak memory while loading", func(t *target) int64 { return t.peak }}} {
+	}{
+		{"memory when idle, MB", func(t *target) int64 { return t.idle.Now }},
+		{"peak memory while loading", func(t *target) int64 { return t.full.Peak }},
+		{"  pages of files in the end", func(t *target) int64 { return t.full.File }},
+	} {
 		list, _ := figures(func(t *target) (float64, error) { return float64(m.of(t)) / 1e6, nil })
 		r.row(m.name, "%.0f", list...)
 	}
@@ -133,7 +137,7 @@ func load(ctx context.Context, s signal, targets []*target) (records int, sent i
 		if err = settle(ctx, t.p); err != nil {
 			return 0, 0, 0, err
 		}
-		if t.idle, _, err = t.p.Memory(); err != nil {
+		if t.idle, err = t.p.Memory(); err != nil {
 			return 0, 0, 0, err
 		}
 		if t.before, err = t.p.CPU(); err != nil {
@@ -149,7 +153,7 @@ func load(ctx context.Context, s signal, targets []*target) (records int, sent i
 		if t.loaded, err = t.p.CPU(); err != nil {
 			return 0, 0, 0, err
 		}
-		if _, t.peak, err = t.p.Memory(); err != nil {
+		if t.full, err = t.p.Memory(); err != nil {
 			return 0, 0, 0, err
 		}
 	}

@@ -166,22 +166,34 @@ func (p *Process) CPU() (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, errors.Join(err1, err2)
 }
 
-// Memory returns the resident set now and at its highest, in bytes.
-func (p *Process) Memory() (now, peak int64, err error) {
+// Memory is a process' resident set, in bytes.
+type Memory struct {
+	Now, Peak int64
+	// File is what of it, now, are pages of files: mostly of the program, which
+	// the kernel maps as it finds them in its cache and drops when it needs room.
+	File int64
+}
+
+// Memory returns the resident set now and at its highest.
+func (p *Process) Memory() (Memory, error) {
+	var m Memory
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
-		return 0, 0, err
+		return m, err
 	}
 	for line := range strings.Lines(string(status)) {
-		var kb int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
-			now = kb << 10
+		name, value, _ := strings.Cut(line, ":")
+		field, known := map[string]*int64{"VmRSS": &m.Now, "VmHWM": &m.Peak, "RssFile": &m.File}[name]
+		if !known {
+			continue
 		}
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kb); n == 1 {
-			peak = kb << 10
+		kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return m, fmt.Errorf("/proc/PID/status: %q: %w", line, err)
 		}
+		*field = kb << 10
 	}
-	return now, peak, nil
+	return m, nil
 }
 
 // DiskBytes returns the size of all files below a folder of the data folder.
