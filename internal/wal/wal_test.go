@@ -12,6 +12,7 @@ import (
 
 	"belfry/internal/vfs"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -104,25 +105,28 @@ func TestRecordFields(t *testing.T) {
 func TestGroups(t *testing.T) {
 	mem := newMem(t)
 	var writes atomic.Int64
-	gate := make(chan struct{})
+	writing, gate := make(chan struct{}), make(chan struct{})
 	hooked := &vfs.Hooked{FS: mem, Hook: func(op vfs.Op, _ string, p []byte) (int, error) {
 		if op == vfs.OpWrite && len(p) > segmentHeader && writes.Add(1) == 1 {
+			close(writing)
 			<-gate // while the first is being written, the others queue up
 		}
 		return 0, nil
 	}}
 	l, _, _ := open(t, Options{FS: hooked}, Position{})
 	var wg sync.WaitGroup
-	for i := range 101 {
-		wg.Go(func() {
-			if err := l.Append(context.Background(), record(i)); err != nil {
-				t.Error(err)
-			}
-		})
+	appendOne := func(i int) {
+		wg.Go(func() { assert.NoError(t, l.Append(context.Background(), record(i))) })
 	}
-	require.Eventually(t, func() bool { return l.Queued() == 100 }, 10*time.Second, time.Millisecond)
+	appendOne(0)
+	<-writing
+	for i := range 100 {
+		appendOne(i + 1)
+	}
+	queued := assert.Eventually(t, func() bool { return l.Queued() == 100 }, time.Minute, time.Millisecond)
 	close(gate)
 	wg.Wait()
+	require.True(t, queued)
 	require.EqualValues(t, 2, writes.Load())
 	require.NoError(t, l.Close())
 	_, got, _ := open(t, Options{FS: mem}, Position{})
