@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 UI_SRC  := $(shell find ui/app -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
 
-.PHONY: help demo run build ui plugin plugin-test plugin-browser plugin-host test race lint fuzz bench generate clean
+.PHONY: help demo run build release profile ui plugin plugin-test plugin-browser plugin-host test race lint fuzz bench generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,17 @@ build: ui ## bin/belfry, with the web app in it
 	@echo "building $(BIN) (the first build of a machine compiles all dependencies: several minutes)"
 	@mkdir -p bin
 	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/belfry
+
+release: ui ## bin/belfry as it is shipped: what the profile says is hot is compiled for speed
+	@mkdir -p bin
+	@$(GO) build -pgo $(PROFILE) -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/belfry
+
+PROFILE := cmd/belfry/release.pgo
+profile: build ## the profile of `make release`, taken anew under all loads
+	@rm -rf bin/profiles && mkdir -p bin/profiles/push
+	@./$(BIN) bench all --cpu-profiles bin/profiles
+	@./$(BIN) bench metrics --protocol remote-write --cpu-profiles bin/profiles/push
+	@$(GO) tool pprof -proto bin/profiles/*.pprof bin/profiles/push/*.pprof > $(PROFILE)
 
 ui: ui/dist/index.html ## the web app
 

@@ -47,5 +47,6 @@ of a small fleet).`,
 	cmd.Flags().StringVar(&peer.Base, "peer-url", "http://127.0.0.1:9428", "the peer's query API")
 	cmd.Flags().StringVar(&peer.OTLP, "peer-otlp", "http://127.0.0.1:9428/insert/opentelemetry", "what /v1/metrics, /v1/logs or /v1/traces is appended to")
 	cmd.Flags().StringVar(&peer.Dir, "peer-dir", "", "the peer's data folder")
+	cmd.Flags().StringVar(&opts.Profiles, "cpu-profiles", "", "existing folder for a CPU profile of Belfry under each load")
 	return cmd
 }

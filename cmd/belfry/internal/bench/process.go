@@ -36,9 +36,10 @@ func Attach(base, otlp, dir string, pid int) *Process {
 	return &Process{Base: base, OTLP: otlp, Dir: dir, pid: pid}
 }
 
-// Spawn starts the program's `serve` on free ports and an empty folder, and
-// returns when it is ready, with the time that took.
-func Spawn(ctx context.Context, program, dir string) (*Process, time.Duration, error) {
+// Spawn starts the program's `serve` on free ports and an empty folder, with
+// more flags if there are any, and returns when it is ready, with the time that
+// took.
+func Spawn(ctx context.Context, program, dir string, flags ...string) (*Process, time.Duration, error) {
 	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, 0, err
@@ -61,7 +62,7 @@ collector:
 		Base: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
 		OTLP: fmt.Sprintf("http://127.0.0.1:%d", ports[2]),
 		Dir:  filepath.Join(dir, "data"),
-	}, fmt.Sprintf("http://127.0.0.1:%d/-/ready", ports[0]), program, "serve", "--config", config, "--data", filepath.Join(dir, "data"))
+	}, fmt.Sprintf("http://127.0.0.1:%d/-/ready", ports[0]), program, append([]string{"serve", "--config", config, "--data", filepath.Join(dir, "data")}, flags...)...)
 	return p, time.Since(begin), err
 }
 

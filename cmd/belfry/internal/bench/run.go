@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ type Options struct {
 	Protocol string
 	Seed     uint64
 	Out      io.Writer
+	Profiles string // folder for CPU profiles of Belfry; none if it is empty
 
 	// Peer, if set, is loaded and asked at the same time as Belfry with the same data.
 	Peer *Peer
@@ -135,7 +137,11 @@ func (o Options) run(ctx context.Context, s signal, start time.Time) (err error)
 		return err
 	}
 	defer os.RemoveAll(dir)
-	own, ready, err := Spawn(ctx, o.Program, dir)
+	var flags []string
+	if o.Profiles != "" {
+		flags = append(flags, "--cpu-profile", filepath.Join(o.Profiles, s.name+".pprof"))
+	}
+	own, ready, err := Spawn(ctx, o.Program, dir, flags...)
 	if err != nil {
 		return err
 	}
