@@ -66,6 +66,7 @@ type DB struct {
 	memory      *slab.Pool        // of memtables, and of what flushes and merges build
 	partWriters chan *part.Writer // that wait for the next flush or merge
 	lastWrite   atomic.Int64      // when one began to wait, in nanoseconds
+	cache       *part.Cache       // of what queries for a few rows read
 	filterBytes atomic.Int64      // of ID filters in memory
 	activity    activity
 
@@ -119,6 +120,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.FilterMemory == 0 {
 		o.FilterMemory = defaultFilterMemory
+	}
+	if o.CacheMemory == 0 {
+		o.CacheMemory = defaultCacheMemory
 	}
 	if o.MergeMemory <= 0 {
 		o.MergeMemory = defaultMergeMemory
@@ -199,7 +203,7 @@ func (db *DB) open() error {
 	if db.codec, err = encoding.NewCodec(runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
-	db.metrics = newMetrics(db.o.Signal)
+	db.metrics, db.cache = newMetrics(db.o.Signal), part.NewCache(db.o.CacheMemory)
 	if db.expiries, err = db.o.Retention.expiryClasses(); err != nil {
 		return err
 	}

@@ -26,8 +26,13 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 		if err != nil {
 			return in, err
 		}
+		rest := bitmap(e.view.io.Arena.ZeroWords(len(in)))
 		if values == nil {
-			return e.view.io.Arena.ZeroWords(len(in)), nil
+			return rest, nil
+		}
+		if c.vec.Present() == nil {
+			addMatches(values, in, out, rest)
+			return rest, nil
 		}
 		of = func(value int) column.Match { return values[value] }
 	case l.automaton != nil:
@@ -67,6 +72,19 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 		value += bits.OnesCount64(have)
 	}
 	return rest, failed
+}
+
+// addMatches adds to out and to rest the rows of in whose values, one for each row, match or may.
+func addMatches(values []column.Match, in, out, rest bitmap) {
+	for i, m := range values {
+		switch {
+		case m == column.Never || !in.has(i):
+		case m == column.Always:
+			out.set(i)
+		default:
+			rest.set(i)
+		}
+	}
 }
 
 // onTemplates returns what onTemplate says of each template.

@@ -74,6 +74,7 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 	gauge := func(name, help string) prometheus.GaugeOpts {
 		return prometheus.GaugeOpts(metricOpts(labels, name, help))
 	}
+	counter := func(name, help string) prometheus.CounterOpts { return metricOpts(labels, name, help) }
 	collectors := []prometheus.Collector{
 		m.rows, m.payloadBytes, m.rejected, m.appends, m.flushes, m.merges, m.flushSeconds, m.mergeSeconds,
 		m.flushedRows, m.mergedRows, m.walWrites, m.walWriteErrors, m.quarantined, m.retired, m.erasedRows, m.erasedParts, m.eraseErrors, m.rejoined,
@@ -87,6 +88,9 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(gauge("slab_used_bytes", "Bytes that memtables, flushes and merges have outside of the Go heap."), func() float64 { used, _ := db.memory.Stats(); return float64(used) }),
 		prometheus.NewGaugeFunc(gauge("slab_idle_bytes", "Bytes outside of the Go heap that are kept for the next of them."), func() float64 { _, idle := db.memory.Stats(); return float64(idle) }),
 		prometheus.NewGaugeFunc(gauge("id_filter_bytes", "Bytes of ID filters in memory."), func() float64 { return float64(db.filterBytes.Load()) }),
+		prometheus.NewGaugeFunc(gauge("part_cache_bytes", "Bytes of parts that are kept for queries for a few rows."), func() float64 { return float64(db.cache.Size()) }),
+		prometheus.NewCounterFunc(counter("part_cache_hits_total", "Pieces of parts that such queries found there."), func() float64 { n, _ := db.cache.Counts(); return float64(n) }),
+		prometheus.NewCounterFunc(counter("part_cache_misses_total", "Pieces of parts that such queries read."), func() float64 { _, n := db.cache.Counts(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("deletions_pending", "Deletions that wait or run."), func() float64 { n, _ := db.deletionTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("deletion_oldest_due_seconds", "How long ago the oldest deletion that has not ended was due."), func() float64 { _, s := db.deletionTotals(); return s }),
 		prometheus.NewGaugeFunc(gauge("wal_bytes", "Bytes of log segments."), func() float64 { return float64(db.wal.Size()) }),

@@ -98,6 +98,7 @@ func (h *partHandle) release() {
 		return
 	}
 	h.db.filterBytes.Add(-h.filters)
+	h.db.cache.Forget(h.r)
 	if err := h.r.Close(); err != nil {
 		h.db.log.Warn("columnar: closing a part", "part", h.name(), "error", err)
 	}

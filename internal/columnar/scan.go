@@ -189,7 +189,7 @@ func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
 		if !alone {
 			continue
 		}
-		io := part.IO{}
+		io := part.IO{Cache: h.db.cache}
 		var places []part.Place
 		for _, id := range n.leaf.ids {
 			may, err := h.r.MayHaveID(&io, col, id)
@@ -409,7 +409,9 @@ func (db *DB) view(stats *Stats) *blockView {
 		v.stats = stats
 		return v
 	}
-	return newBlockView(stats, &column.Arena{})
+	v := newBlockView(stats, &column.Arena{})
+	v.io.Cache = db.cache
+	return v
 }
 
 func (db *DB) putView(v *blockView) {

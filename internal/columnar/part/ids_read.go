@@ -195,7 +195,7 @@ type idPage struct {
 
 func (r *Reader) readIDPage(io *IO, t *idTop, p int, page *idPage) error {
 	n := min(t.count-p*idPageEntries, idPageEntries)
-	raw, err := r.read(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+	raw, err := r.readFew(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
 	if err != nil {
 		return err
 	}

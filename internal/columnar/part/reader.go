@@ -37,6 +37,7 @@ type section struct {
 // IO is what one goroutine reads with.
 type IO struct {
 	Arena     *column.Arena
+	Cache     *Cache // of what is read for a few rows; nil: none
 	BytesRead int64
 	buf       []byte
 }
@@ -282,6 +283,34 @@ func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, 
 	return b, nil
 }
 
+// readFew is read for a few rows: the cache may have the bytes, and keeps them. They are read-only.
+func (r *Reader) readFew(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, error) {
+	if io.Cache == nil || n > maxCached {
+		return r.read(io, off, n, crc, keep)
+	}
+	return r.cached(io, off, n, func(b []byte) bool { return crc32.Checksum(b, encoding.Castagnoli) == crc })
+}
+
+// cached returns bytes that are good, from the cache if it has them.
+func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byte, error) {
+	if b := io.Cache.get(r, off, n); b != nil {
+		return b, nil
+	}
+	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
+		return nil, corrupt("reference outside of the file")
+	}
+	b := make([]byte, n)
+	if _, err := r.f.ReadAt(b, off); err != nil {
+		return nil, fmt.Errorf("part: read: %w", err)
+	}
+	io.BytesRead += int64(n)
+	if !good(b) {
+		return nil, corrupt("checksum")
+	}
+	io.Cache.put(r, off, b)
+	return b, nil
+}
+
 // ReadHead returns the lengths of the runs of the block's streams and its rows' times.
 func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
 	raw, err := r.read(io, b.off, b.len, b.crc, false)
@@ -320,7 +349,7 @@ func decodeRuns(io *IO, b *Block, raw []byte) (runs []uint64, rest []byte, err e
 
 // PickHead returns what ReadHead does, with the times of the given rows only.
 func (r *Reader) PickHead(io *IO, b *Block, sel []uint32) (runs, times []uint64, err error) {
-	raw, err := r.read(io, b.off, b.len, b.crc, false)
+	raw, err := r.readFew(io, b.off, b.len, b.crc, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -338,12 +367,12 @@ func (r *Reader) PickHead(io *IO, b *Block, sel []uint32) (runs, times []uint64,
 // PickColumn reads the given rows (ascending) of a column, without decoding the others. Row i
 // of the vector is row sel[i] of the block. It also returns how many bytes it has decoded.
 func (r *Reader) PickColumn(io *IO, b *Block, c *BlockColumn, sel []uint32) (*column.Vector, int, error) {
-	head, err := r.read(io, c.Off, c.HeadLen, c.HeadCRC, true)
+	head, err := r.readFew(io, c.Off, c.HeadLen, c.HeadCRC, true)
 	if err != nil {
 		return nil, 0, err
 	}
 	def := &r.Columns[c.Column]
-	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, r.Pages(io, c), r.codec, io.Arena)
+	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, ChunkPages{r, io, c.Off, true}, r.codec, io.Arena)
 	if errors.Is(err, encoding.ErrCorrupt) {
 		err = corrupt("column " + def.Name)
 	}
@@ -368,15 +397,21 @@ type ChunkPages struct {
 	R   *Reader
 	IO  *IO
 	Off int64 // of the chunk
+	few bool  // for a few rows
 }
 
 // ReadPage implements column.Pages.
 func (p ChunkPages) ReadPage(off, n int, crc uint32) ([]byte, error) {
+	if p.few {
+		return p.R.readFew(p.IO, p.Off+int64(off), n, crc, false)
+	}
 	return p.R.read(p.IO, p.Off+int64(off), n, crc, false)
 }
 
 // Pages returns the reader of a column's pages.
-func (r *Reader) Pages(io *IO, c *BlockColumn) ChunkPages { return ChunkPages{r, io, c.Off} }
+func (r *Reader) Pages(io *IO, c *BlockColumn) ChunkPages {
+	return ChunkPages{R: r, IO: io, Off: c.Off}
+}
 
 // MayContain reports whether the column's filter may hold the hash; true if it has no filter.
 func (r *Reader) MayContain(io *IO, c *BlockColumn, hash uint64) (bool, error) {
@@ -426,12 +461,15 @@ func (r *Reader) probe(io *IO, base int64, size int, hash uint64) (bool, error) 
 	if n == 0 {
 		return false, corrupt("filter")
 	}
-	page, err := r.bytes(io, base+int64(off), n)
+	var page []byte
+	var err error
+	if io.Cache != nil {
+		page, err = r.cached(io, base+int64(off), n, func(b []byte) bool { return encoding.CheckBloomPage(b) == nil })
+	} else if page, err = r.bytes(io, base+int64(off), n); err == nil && encoding.CheckBloomPage(page) != nil {
+		err = corrupt("filter checksum")
+	}
 	if err != nil {
 		return false, err
-	}
-	if encoding.CheckBloomPage(page) != nil {
-		return false, corrupt("filter checksum")
 	}
 	return encoding.ProbeBloomPage(page, hash, size), nil
 }

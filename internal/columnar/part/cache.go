@@ -1,0 +1,151 @@
+package part
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// Cache keeps bytes of parts that were read for a few rows and verified: filter pages, heads and pages
+// of columns. Of what is full the pieces go that were not asked for the longest. What reads
+// whole blocks passes it by. It is safe for concurrent use; nil keeps nothing.
+type Cache struct {
+	seed   maphash.Seed
+	shards [cacheShards]cacheShard
+
+	hits, misses atomic.Uint64
+}
+
+const (
+	cacheShards = 16
+	// maxCached is the size of the largest piece that is kept.
+	maxCached = 64 << 10
+	// pieceOverhead is what a piece takes beside its bytes, about.
+	pieceOverhead = 128
+)
+
+type pieceKey struct {
+	r   *Reader
+	off int64
+}
+
+// piece is a link of its shard's ring, in the order of use.
+type piece struct {
+	key        pieceKey
+	bytes      []byte
+	next, prev *piece
+}
+
+type cacheShard struct {
+	mu      sync.Mutex
+	pieces  map[pieceKey]*piece
+	ring    piece // the newest comes next, the oldest is before
+	size    int64
+	maxSize int64
+}
+
+// NewCache returns a cache of so many bytes at most, nil for none.
+func NewCache(size int64) *Cache {
+	if size <= 0 {
+		return nil
+	}
+	c := &Cache{seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.pieces, s.maxSize = map[pieceKey]*piece{}, size/cacheShards
+		s.ring.next, s.ring.prev = &s.ring, &s.ring
+	}
+	return c
+}
+
+func (c *Cache) shard(key pieceKey) *cacheShard {
+	return &c.shards[maphash.Comparable(c.seed, key)%cacheShards]
+}
+
+// get returns the n bytes at an offset of a part, nil if they are not here. They are read-only.
+func (c *Cache) get(r *Reader, off int64, n int) []byte {
+	key := pieceKey{r, off}
+	s := c.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.pieces[key]
+	if p == nil || len(p.bytes) != n {
+		c.misses.Add(1)
+		return nil
+	}
+	c.hits.Add(1)
+	p.unlink()
+	s.push(p)
+	return p.bytes
+}
+
+// put keeps bytes that nobody writes to any more.
+func (c *Cache) put(r *Reader, off int64, b []byte) {
+	p := &piece{key: pieceKey{r, off}, bytes: b}
+	s := c.shard(p.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.pieces[p.key]; have != nil {
+		s.remove(have)
+	}
+	s.pieces[p.key] = p
+	s.size += p.size()
+	s.push(p)
+	for s.size > s.maxSize {
+		s.remove(s.ring.prev)
+	}
+}
+
+// Forget drops what is kept of a part. Nobody reads it any more.
+func (c *Cache) Forget(r *Reader) {
+	if c == nil {
+		return
+	}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for key, p := range s.pieces {
+			if key.r == r {
+				s.remove(p)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Size returns the bytes that the cache takes, about.
+func (c *Cache) Size() (n int64) {
+	if c == nil {
+		return 0
+	}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += s.size
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Counts returns how often a piece was there, and how often not.
+func (c *Cache) Counts() (hits, misses uint64) {
+	if c == nil {
+		return 0, 0
+	}
+	return c.hits.Load(), c.misses.Load()
+}
+
+func (p *piece) size() int64 { return int64(len(p.bytes)) + pieceOverhead }
+
+func (p *piece) unlink() { p.prev.next, p.next.prev = p.next, p.prev }
+
+func (s *cacheShard) push(p *piece) {
+	p.prev, p.next = &s.ring, s.ring.next
+	p.prev.next, p.next.prev = p, p
+}
+
+func (s *cacheShard) remove(p *piece) {
+	p.unlink()
+	delete(s.pieces, p.key)
+	s.size -= p.size()
+}

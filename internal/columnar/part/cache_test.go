@@ -1,0 +1,153 @@
+package part
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/encoding"
+
+	"github.com/stretchr/testify/require"
+)
+
+// pickAll reads one row of each column of each block, and asks an ID index and a filter.
+func pickAll(r *Reader, io *IO) (values []string, err error) {
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		sel := []uint32{uint32(i % b.Rows)}
+		_, times, err := r.PickHead(io, b, sel)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, fmt.Sprint(times))
+		for c := range b.Columns {
+			v, _, err := r.PickColumn(io, b, &b.Columns[c], sel)
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, string(v.AppendText(nil, 0)))
+		}
+		may, err := r.MayContain(io, b.Column(r.FindColumn("text", column.String)), encoding.HashWord([]byte("row5")))
+		if err != nil {
+			return nil, err
+		}
+		places, err := r.FindID(io, r.FindColumn("id", column.ID), testID(i), nil)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, fmt.Sprint(may, places))
+	}
+	return values, nil
+}
+
+func TestWhatIsCachedIsNotReadAgain(t *testing.T) {
+	mem, codec := write(t, 20)
+	r := open(t, mem, codec)
+	want, err := pickAll(r, &IO{Arena: &column.Arena{}})
+	require.NoError(t, err)
+	cache := NewCache(4 << 20)
+	for n := range 3 {
+		io := &IO{Arena: &column.Arena{}, Cache: cache}
+		got, err := pickAll(r, io)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		if n == 0 {
+			require.Positive(t, io.BytesRead)
+			continue
+		}
+		require.Zero(t, io.BytesRead)
+	}
+	hits, misses := cache.Counts()
+	require.Positive(t, misses)
+	require.GreaterOrEqual(t, hits, 2*misses)
+	require.Positive(t, cache.Size())
+	cache.Forget(r)
+	require.Zero(t, cache.Size())
+}
+
+func TestWholeBlocksPassTheCacheBy(t *testing.T) {
+	mem, codec := write(t, 3)
+	r := open(t, mem, codec)
+	cache := NewCache(4 << 20)
+	io := &IO{Arena: &column.Arena{}, Cache: cache}
+	for i := range r.Blocks {
+		b := &r.Blocks[i]
+		_, _, err := r.ReadHead(io, b)
+		require.NoError(t, err)
+		for c := range b.Columns {
+			_, err := r.OpenColumn(io, b, &b.Columns[c])
+			require.NoError(t, err)
+		}
+	}
+	require.Zero(t, cache.Size())
+}
+
+func TestDamageIsNotCached(t *testing.T) {
+	mem, codec := write(t, 1)
+	r := open(t, mem, codec)
+	b := &r.Blocks[0]
+	num := b.Column(r.FindColumn("num", column.Int))
+	text := b.Column(r.FindColumn("text", column.String))
+	require.NoError(t, mem.Corrupt("p", func(raw []byte) []byte {
+		raw[num.Off+1]++
+		raw[text.Off+int64(text.Len)]++
+		raw[b.off+1]++
+		return raw
+	}))
+	r = open(t, mem, codec)
+	cache := NewCache(4 << 20)
+	io := &IO{Arena: &column.Arena{}, Cache: cache}
+	b = &r.Blocks[0]
+	for range 2 {
+		_, _, err := r.PickColumn(io, b, num, []uint32{0})
+		require.ErrorIs(t, err, ErrCorrupt)
+		_, _, err = r.PickHead(io, b, []uint32{0})
+		require.ErrorIs(t, err, ErrCorrupt)
+		_, err = r.MayContain(io, text, 1)
+		require.ErrorIs(t, err, ErrCorrupt)
+	}
+	require.Zero(t, cache.Size())
+}
+
+func TestCacheKeepsWhatIsAskedFor(t *testing.T) {
+	r := &Reader{}
+	const size, n = 1 << 10, 4000 // many times what fits
+	limit := int64(cacheShards * 8 * (size + pieceOverhead))
+	cache := NewCache(limit)
+	hot := 0
+	for i := range n {
+		cache.put(r, int64(i)*size, make([]byte, size))
+		if cache.get(r, 0, size) != nil {
+			hot++
+		}
+		require.LessOrEqual(t, cache.Size(), limit)
+	}
+	require.Equal(t, n, hot, "what is asked for again and again stays")
+	require.Nil(t, cache.get(r, size, size), "what was not goes")
+	require.Nil(t, cache.get(r, 0, size-1), "another piece")
+	require.Nil(t, cache.get(&Reader{}, 0, size), "another part")
+	require.Nil(t, NewCache(0))
+	require.Zero(t, (*Cache)(nil).Size())
+}
+
+func TestCacheIsShared(t *testing.T) {
+	mem, codec := write(t, 10)
+	r := open(t, mem, codec)
+	want, err := pickAll(r, &IO{Arena: &column.Arena{}})
+	require.NoError(t, err)
+	cache := NewCache(32 << 10) // not enough for all
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			io := &IO{Arena: &column.Arena{}, Cache: cache}
+			for range 10 {
+				if got, err := pickAll(r, io); err != nil || !slices.Equal(want, got) {
+					t.Error("other values", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
