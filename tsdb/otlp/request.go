@@ -40,11 +40,10 @@ type request struct {
 // group is the resource and scope that metrics share.
 type group struct {
 	started  bool
-	index    int                // of the resource in the request
-	cache    *seriescache.Cache // the request's, nil if the resource is too long for it
-	id       uint64             // of the resource, and of the scope where that becomes labels
-	resource []byte             // key of the resource, with the message
-	scope    []byte             // the same of the scope
+	index    int    // of the resource in the request
+	id       uint64 // of the resource, and of the scope where that becomes labels
+	resource []byte // key of the resource, with the message
+	scope    []byte // the same of the scope
 
 	earliest, latest uint64 // of the resource's points, nanoseconds
 	target           target
@@ -70,7 +69,7 @@ func (r *request) end() {
 	if r.labels.collided > 0 {
 		r.a.warnings.WithLabelValues(nameCollision).Add(float64(r.labels.collided))
 	}
-	r.ctx, r.app, r.cache, r.group.cache, r.rejected = nil, nil, nil, nil, nil
+	r.ctx, r.app, r.cache, r.rejected = nil, nil, nil, nil
 	r.metric, r.group.target.labels = metric{}, noLabels
 	r.point.drop()
 	r.labels.drop()
@@ -108,17 +107,13 @@ func (r *request) startGroup(g *otlpwire.Group) error {
 	r.group.scope = binary.AppendUvarint(r.group.scope, uint64(len(g.ScopeSchemaURL)))
 	r.group.scope = append(append(r.group.scope, g.ScopeSchemaURL...), g.Scope...)
 	r.labels.scope, r.labels.scopeURL = g.Scope, g.ScopeSchemaURL
-	if r.group.cache == nil {
+	if r.cache == nil {
 		return nil
 	}
-	if len(r.group.scope) > seriescache.MaxKey {
-		r.group.cache = nil // until the next resource
-		return nil
-	}
-	refs, known := r.group.cache.Get(r.group.scope, r.point.refs[:0])
+	refs, known := r.cache.Get(r.group.scope, r.point.refs[:0])
 	if !known {
-		refs = append(refs[:0], r.group.cache.NextID())
-		r.group.cache.Put(r.group.scope, refs)
+		refs = append(refs[:0], r.cache.NextID())
+		r.cache.Put(r.group.scope, refs)
 	}
 	r.point.refs, r.group.id = refs, refs[0]
 	return nil
@@ -128,10 +123,6 @@ func (r *request) startResource(g *otlpwire.Group) error {
 	r.group.started, r.group.index = true, g.ResourceIndex
 	r.group.earliest, r.group.latest = math.MaxUint64, 0
 	r.group.resource = append(append(r.group.resource[:0], resourceKey), g.Resource...)
-	r.group.cache = r.cache
-	if len(r.group.resource) > seriescache.MaxKey {
-		r.group.cache = nil
-	}
 	r.labels.resource, r.labels.resourceReady = r.group.resource[1:], false
 	if err := r.findTarget(); err != nil {
 		return err

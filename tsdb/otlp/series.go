@@ -106,8 +106,8 @@ func (r *request) startPoint(series int) (bool, error) {
 		return false, r.reject(p.bad)
 	}
 	known := false
-	if g.cache != nil {
-		p.refs, known = g.cache.Get(p.key, p.refs[:0])
+	if r.cache != nil {
+		p.refs, known = r.cache.Get(p.key, p.refs[:0])
 	}
 	if !known || len(p.refs) != series {
 		p.refs = append(p.refs[:0], make([]uint64, series)...)
@@ -117,8 +117,8 @@ func (r *request) startPoint(series int) (bool, error) {
 
 // endPoint remembers the references of the point's series.
 func (r *request) endPoint() {
-	if r.point.changed && r.group.cache != nil {
-		r.group.cache.Put(r.point.key, r.point.refs)
+	if r.point.changed && r.cache != nil {
+		r.cache.Put(r.point.key, r.point.refs)
 	}
 }
 

@@ -39,14 +39,14 @@ type targetSample struct {
 func (r *request) findTarget() error {
 	t := &r.group.target
 	*t = target{}
-	if r.group.cache != nil {
-		refs, known := r.group.cache.Get(r.group.resource, r.point.refs[:0])
+	if r.cache != nil {
+		refs, known := r.cache.Get(r.group.resource, r.point.refs[:0])
 		r.point.refs = refs
 		if known && len(refs) == 3 {
 			t.resource, t.wanted, t.ref = refs[0], refs[1] != 0, refs[2]
 			return nil
 		}
-		t.resource = r.group.cache.NextID()
+		t.resource = r.cache.NextID()
 	}
 	ls, err := r.labels.target()
 	if errors.Is(err, otlpwire.ErrMalformed) || errors.Is(err, otlpwire.ErrTooDeep) {
@@ -58,7 +58,7 @@ func (r *request) findTarget() error {
 }
 
 func (r *request) rememberTarget() {
-	if r.group.cache == nil {
+	if r.cache == nil {
 		return
 	}
 	t := &r.group.target
@@ -66,7 +66,7 @@ func (r *request) rememberTarget() {
 	if t.wanted {
 		refs[1] = 1
 	}
-	r.group.cache.Put(r.group.resource, refs)
+	r.cache.Put(r.group.resource, refs)
 	r.point.refs = refs
 }
 

@@ -1,7 +1,6 @@
 package seriescache
 
 import (
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,7 +34,7 @@ func Of(appender any) *Cache {
 
 // Cache maps keys to references. It is safe for concurrent use.
 type Cache struct {
-	seed   maphash.Seed
+	seeds  seeds
 	ids    atomic.Uint64
 	shards [shards]shard
 }
@@ -46,10 +45,9 @@ func New(maxBytes int) *Cache {
 }
 
 func newCache(maxBytes int, now func() time.Time) *Cache {
-	c := &Cache{seed: maphash.MakeSeed()}
+	c := &Cache{seeds: newSeeds()}
 	for i := range c.shards {
 		c.shards[i].max = max(maxBytes/shards, 2*blockSize)
-		c.shards[i].seed = c.seed
 		c.shards[i].now = now
 		c.shards[i].swept = now()
 	}
@@ -63,11 +61,11 @@ func (c *Cache) NextID() uint64 { return c.ids.Add(1) }
 // Get appends the references of a key to refs, and reports whether the key is
 // known.
 func (c *Cache) Get(key []byte, refs []uint64) ([]uint64, bool) {
-	hash := maphash.Bytes(c.seed, key)
-	s := &c.shards[hash%shards]
+	id := c.seeds.id(key)
+	s := &c.shards[id.a%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, _ := s.find(hash, key)
+	e, _ := s.find(id)
 	if e == nil {
 		return refs, false
 	}
@@ -78,17 +76,17 @@ func (c *Cache) Get(key []byte, refs []uint64) ([]uint64, bool) {
 	return refs, true
 }
 
-// Put remembers the references of a key, at most MaxRefs. It keeps no reference
-// to its arguments. A key that is too long is not remembered.
+// Put remembers the references of a key; of a key that has more than MaxRefs
+// nothing. It keeps no reference to its arguments.
 func (c *Cache) Put(key []byte, refs []uint64) {
-	if len(key) > MaxKey || len(refs) > MaxRefs {
+	if len(refs) > MaxRefs {
 		return
 	}
-	hash := maphash.Bytes(c.seed, key)
-	s := &c.shards[hash%shards]
+	id := c.seeds.id(key)
+	s := &c.shards[id.a%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, place := s.find(hash, key)
+	e, place := s.find(id)
 	if e != nil && e.refs() == len(refs) {
 		e.setUsed(true)
 		e.setRefs(refs)
@@ -98,7 +96,7 @@ func (c *Cache) Put(key []byte, refs []uint64) {
 		s.index[place] = forgotten // another number of references is rare
 		e.remove()
 	}
-	s.add(hash, key, refs)
+	s.add(id, refs)
 }
 
 // Stats is what a cache holds.
@@ -123,7 +121,6 @@ func (c *Cache) Stats() (sum Stats) {
 // without pointers, so that a collection of garbage passes over them at once.
 type shard struct {
 	mu      sync.Mutex
-	seed    maphash.Seed
 	index   []uint64 // by hash, open addressing; see slot
 	blocks  [][]byte
 	taken   int // bytes of the blocks' memory
@@ -133,10 +130,10 @@ type shard struct {
 	swept   time.Time
 }
 
-// slot is what the index says of an entry: the upper half of the hash, the block,
-// one more than where in the block the entry is.
-func slot(hash uint64, block, at int) uint64 {
-	return hash&^(1<<32-1) | uint64(block)<<offsetBits | uint64(at+1) //nolint:gosec // both are small
+// slot is what the index says of an entry: the upper half of its first hash, the
+// block, one more than where in the block the entry is.
+func slot(key id, block, at int) uint64 {
+	return key.a&^(1<<32-1) | uint64(block)<<offsetBits | uint64(at+1) //nolint:gosec // both are small
 }
 
 const (
@@ -149,18 +146,18 @@ const (
 )
 
 // find returns a key's entry and its place in the index, nil if there is none.
-func (s *shard) find(hash uint64, key []byte) (e entry, place uint64) {
+func (s *shard) find(key id) (e entry, place uint64) {
 	if len(s.index) == 0 {
 		return nil, 0
 	}
 	mask := uint64(len(s.index) - 1)
-	for i := (hash / shards) & mask; ; i = (i + 1) & mask {
+	for i := (key.a / shards) & mask; ; i = (i + 1) & mask {
 		v := s.index[i]
 		if v == 0 {
 			return nil, 0
 		}
-		if v>>32 == hash>>32 && v&forgotten != forgotten {
-			if e := entry(s.blocks[v&(1<<32-1)>>offsetBits][v&(1<<offsetBits-1)-1:]); e.is(key) {
+		if v>>32 == key.a>>32 && v&forgotten != forgotten {
+			if e := entry(s.blocks[v&(1<<32-1)>>offsetBits][v&(1<<offsetBits-1)-1:]); e.id() == key {
 				return e, i
 			}
 		}
@@ -168,8 +165,8 @@ func (s *shard) find(hash uint64, key []byte) (e entry, place uint64) {
 }
 
 // add appends an entry and makes room for it first if need be.
-func (s *shard) add(hash uint64, key []byte, refs []uint64) {
-	size := entrySize(len(key), len(refs))
+func (s *shard) add(key id, refs []uint64) {
+	size := entrySize(len(refs))
 	if !s.fits(size) {
 		s.makeRoom(size)
 	}
@@ -180,7 +177,7 @@ func (s *shard) add(hash uint64, key []byte, refs []uint64) {
 	at := len(s.blocks[block])
 	s.blocks[block] = s.blocks[block][:at+size]
 	entry(s.blocks[block][at:]).write(key, refs)
-	s.place(hash, block, at)
+	s.place(key, block, at)
 }
 
 // fits reports whether the last block has room.
@@ -192,13 +189,13 @@ func (s *shard) fits(size int) bool {
 	return len(last)+size <= cap(last)
 }
 
-func (s *shard) place(hash uint64, block, at int) {
+func (s *shard) place(key id, block, at int) {
 	mask := uint64(len(s.index) - 1)
-	i := (hash / shards) & mask
+	i := (key.a / shards) & mask
 	for s.index[i] != 0 {
 		i = (i + 1) & mask
 	}
-	s.index[i] = slot(hash, block, at)
+	s.index[i] = slot(key, block, at)
 	s.entries++
 }
 
@@ -262,7 +259,7 @@ func (s *shard) reindex() {
 	}
 	s.index, s.entries = make([]uint64, places), 0
 	s.each(func(e entry, block, at int) {
-		s.place(maphash.Bytes(s.seed, e.key()), block, at)
+		s.place(e.id(), block, at)
 	})
 }
 

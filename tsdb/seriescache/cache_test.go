@@ -87,14 +87,17 @@ func TestBound(t *testing.T) {
 		require.True(t, ok && refs[0] == uint64(i), "the newest is always there")
 	}
 	require.LessOrEqual(t, cache.Stats().Bytes, 512<<10)
-	long := make([]byte, MaxKey)
+	long := make([]byte, 1<<20)
 	cache.Put(long, []uint64{1 << 40, 1<<40 - 1})
 	refs, ok := cache.Get(long, nil)
 	require.True(t, ok)
 	require.Equal(t, []uint64{0, 1<<40 - 1}, refs, "a reference of more than five bytes is not known")
-	cache.Put(make([]byte, MaxKey+1), []uint64{1})
-	_, ok = cache.Get(make([]byte, MaxKey+1), nil)
+	cache.Put([]byte("too many"), make([]uint64, MaxRefs+1))
+	_, ok = cache.Get([]byte("too many"), nil)
 	require.False(t, ok)
+	cache.Put([]byte("many"), make([]uint64, MaxRefs))
+	refs, ok = cache.Get([]byte("many"), nil)
+	require.True(t, ok && len(refs) == MaxRefs)
 }
 
 func TestConcurrentUse(t *testing.T) {

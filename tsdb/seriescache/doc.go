@@ -3,9 +3,9 @@
 // of labels.
 //
 // A key is what the sender sent: the bytes that name a series, or several that
-// come together, such as the buckets of a histogram. An entry holds the key and
-// the head's references of its series. Keys are compared byte by byte: two of
-// the same hash are never taken for each other.
+// come together, such as the buckets of a histogram. An entry holds 128 bits of
+// hash of the key, with seeds that nobody knows, and the head's references of its
+// series: what a series costs does not depend on how long its labels are.
 //
 // A cache belongs to one open database, since a reference means nothing in
 // another. A reference may outlive its series; the head says so, and the sender's

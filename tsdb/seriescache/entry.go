@@ -1,51 +1,63 @@
 package seriescache
 
 import (
-	"bytes"
 	"encoding/binary"
+	"hash/maphash"
 )
 
 // Limits of an entry. A reference of a head is a count of the series that it ever
 // had: five bytes are enough for a million a second for twelve days, and one that
 // needs more is not remembered.
 const (
-	MaxKey  = 1<<16 - 1 // bytes
-	MaxRefs = 1<<12 - 1
+	MaxRefs = 1<<refBits - 1
 	maxRef  = 1<<(8*refSize) - 1
 )
 
 const (
-	headerSize = 5
+	idSize     = 16
+	headerSize = idSize + 2
 	refSize    = 5
+	refBits    = 12
 
-	isUnused  = 0
-	isUsed    = 1
-	isRemoved = 2
+	usedBit    = 1 << refBits
+	removedBit = usedBit << 1
 )
+
+// id stands for a key: two hashes of it, each with a seed of its own. Of a billion
+// keys the chance that any two have the same is one in 10^20.
+type id struct{ a, b uint64 }
+
+// seeds are those of a cache's hashes.
+type seeds struct{ a, b maphash.Seed }
+
+func newSeeds() seeds { return seeds{maphash.MakeSeed(), maphash.MakeSeed()} }
+
+func (s seeds) id(key []byte) id { return id{maphash.Bytes(s.a, key), maphash.Bytes(s.b, key)} }
 
 // entry is an entry in its shard's memory, which goes on behind it:
 //
-//	key size  2 bytes
-//	refs      2 bytes, the number of references
-//	state     1 byte: used since the last sweep or not, or removed
-//	refs      5 bytes each
-//	key
+//	id     16 bytes
+//	state  2 bytes: the number of references, whether it was used since the last
+//	       sweep, whether it is removed
+//	refs   5 bytes each
 type entry []byte
 
-func entrySize(key, refs int) int { return headerSize + refSize*refs + key }
+func entrySize(refs int) int { return headerSize + refSize*refs }
 
-func (e entry) keySize() int  { return int(binary.LittleEndian.Uint16(e)) }
-func (e entry) refs() int     { return int(binary.LittleEndian.Uint16(e[2:])) }
-func (e entry) used() bool    { return e[4] == isUsed }
-func (e entry) removed() bool { return e[4] == isRemoved }
-func (e entry) remove()       { e[4] = isRemoved }
-func (e entry) size() int     { return entrySize(e.keySize(), e.refs()) }
+func (e entry) state() uint16     { return binary.LittleEndian.Uint16(e[idSize:]) }
+func (e entry) setState(s uint16) { binary.LittleEndian.PutUint16(e[idSize:], s) }
+func (e entry) refs() int         { return int(e.state() & MaxRefs) }
+func (e entry) used() bool        { return e.state()&usedBit != 0 }
+func (e entry) removed() bool     { return e.state()&removedBit != 0 }
+func (e entry) remove()           { e.setState(e.state()&^usedBit | removedBit) }
+func (e entry) size() int         { return entrySize(e.refs()) }
 
 func (e entry) setUsed(used bool) {
-	e[4] = isUnused
+	s := e.state() &^ usedBit
 	if used {
-		e[4] = isUsed
+		s |= usedBit
 	}
+	e.setState(s)
 }
 
 func (e entry) ref(i int) uint64 {
@@ -64,17 +76,13 @@ func (e entry) setRefs(refs []uint64) {
 	}
 }
 
-func (e entry) key() []byte {
-	from := headerSize + refSize*e.refs()
-	return e[from : from+e.keySize()]
+func (e entry) id() id {
+	return id{binary.LittleEndian.Uint64(e), binary.LittleEndian.Uint64(e[8:])}
 }
 
-func (e entry) is(key []byte) bool { return e.keySize() == len(key) && bytes.Equal(e.key(), key) }
-
-func (e entry) write(key []byte, refs []uint64) {
-	binary.LittleEndian.PutUint16(e, uint16(len(key)))      //nolint:gosec // at most MaxKey
-	binary.LittleEndian.PutUint16(e[2:], uint16(len(refs))) //nolint:gosec // at most MaxRefs
-	e.setUsed(true)
+func (e entry) write(key id, refs []uint64) {
+	binary.LittleEndian.PutUint64(e, key.a)
+	binary.LittleEndian.PutUint64(e[8:], key.b)
+	e.setState(uint16(len(refs)) | usedBit) //nolint:gosec // at most MaxRefs
 	e.setRefs(refs)
-	copy(e[headerSize+refSize*len(refs):], key)
 }

@@ -31,7 +31,7 @@ const (
 	// maxCache bounds the cache of the series that senders send to, bytes, and
 	// cachePerSeries does so by the series that there may be.
 	maxCache       = 1 << 30
-	cachePerSeries = 192
+	cachePerSeries = 64
 )
 
 func cacheSize(limits metrics.LimitsConfig) int {
