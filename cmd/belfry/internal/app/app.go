@@ -107,6 +107,7 @@ func (a *App) open(ctx context.Context) (err error) {
 		return err
 	}
 	a.stack.Add(lifecycle.Component{Name: "data folder", Shutdown: func(context.Context) error { return lock.Close() }})
+	a.stack.AddRun("garbage pace", paceGarbage, a.fail)
 	if a.stores, err = a.openStores(ctx); err != nil {
 		return err
 	}

@@ -14,16 +14,11 @@ import (
 // took instead of standing beside the next one.
 const memoryShare = 0.6
 
-// gcPercent is how much garbage may stand beside what is in use. Most of that is
-// columns and chunks without pointers, which cost the collector little to pass over
-// again: half the garbage is worth the few more passes.
-const gcPercent = 50
-
-// limitMemory sets the Go runtime's soft limit and how much garbage it allows,
-// unless GOMEMLIMIT and GOGC say it.
+// limitMemory sets the Go runtime's soft limit and how much garbage it allows at
+// first, unless GOMEMLIMIT and GOGC say it.
 func limitMemory() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(mostGarbage)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
