@@ -139,7 +139,7 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 	sort.Strings(tenants)
 	for _, name := range tenants {
 		byDay := m.tenants[name].sortedSources(column.NewArena(mem))
-		groups, err := db.joinFlush(name, byDay)
+		groups, err := db.joinFlush(name, byDay, mem)
 		if err != nil {
 			return fail(err)
 		}

@@ -30,13 +30,12 @@ func groupedOptions(fs vfs.FS) Options {
 		for i := range rows.Blocks {
 			b := &rows.Blocks[i]
 			var with []uint32
-			var values []uint64
 			for row, g := range b.Group {
 				if g != NoGroup {
-					with, values = append(with, uint32(row)), append(values, sizes[g])
+					with = append(with, uint32(row))
 				}
 			}
-			b.SetInts(size, with, values)
+			b.SetInts(size, with, func(i int) uint64 { return sizes[b.Group[with[i]]] })
 		}
 	}}
 	return o

@@ -6,6 +6,7 @@ import (
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/columnar/part"
+	"belfry/internal/columnar/slab"
 )
 
 // Grouping joins rows that belong together, such as the spans of a trace, when a
@@ -35,8 +36,12 @@ type JoinRows struct {
 	Blocks []JoinBlock
 	Groups int // numbered from 0
 
+	mem   *slab.Set
 	apart []bool // by group
 }
+
+// Memory returns where Derive may take memory that it needs until it returns; nil is the heap.
+func (j *JoinRows) Memory() *slab.Set { return j.mem }
 
 // Apart says that the derived columns of a group must not be used.
 func (j *JoinRows) Apart(group int) { j.apart[group] = true }
@@ -47,6 +52,7 @@ type JoinBlock struct {
 	Group []uint32 // of each row, or NoGroup; read-only
 
 	o       *Options
+	mem     *slab.Set // for what is derived; nil: the heap
 	from    joinSource
 	derived []derivedColumn
 }
@@ -68,6 +74,7 @@ func (b *JoinBlock) Stream(row int) *Stream { return &b.from.stream(row).Stream 
 type memJoin struct {
 	block   *memBlock
 	rows    []uint32 // of the block, in the order of parts; nil: all as they are
+	a       *column.Arena
 	columns []ColumnKey
 	streams []*memStream
 }
@@ -77,9 +84,9 @@ func (m *memJoin) column(key ColumnKey) *Vector {
 	if i < 0 || i >= len(m.block.cols) || m.block.cols[i] == nil || m.block.cols[i].Count() == 0 {
 		return nil
 	}
-	v := m.block.cols[i].Vector(len(m.block.times), nil)
+	v := m.block.cols[i].Vector(len(m.block.times), m.a)
 	if m.rows != nil {
-		v = v.Gather(m.rows, nil)
+		v = v.Gather(m.rows, m.a)
 	}
 	return v
 }
@@ -88,7 +95,7 @@ func (m *memJoin) times() []uint64 {
 	if m.rows == nil {
 		return m.block.times
 	}
-	times := make([]uint64, len(m.rows))
+	times := m.a.Words(len(m.rows))
 	for i, row := range m.rows {
 		times[i] = m.block.times[row]
 	}
@@ -102,22 +109,19 @@ func (m *memJoin) stream(row int) *streamDef {
 	return m.streams[m.block.stream[row]].def
 }
 
-// SetInts sets an Int column of the given rows, ascending (nil: all).
-func (b *JoinBlock) SetInts(c ColRef, rows []uint32, values []uint64) {
-	out := &column.Builder{Kind: KindInt}
-	for i, v := range values {
-		row := uint32(i)
-		if rows != nil {
-			row = rows[i]
-		}
-		out.AppendNum(row, v)
+// SetInts sets an Int column of the given rows, ascending: that of rows[i] to value(i).
+func (b *JoinBlock) SetInts(c ColRef, rows []uint32, value func(i int) uint64) {
+	gaps := len(rows) > 0 && int(rows[len(rows)-1]) >= len(rows)
+	out := column.NewBuilder(KindInt, column.Shape{Count: len(rows), Sparse: gaps}, b.mem)
+	for i, row := range rows {
+		out.AppendNum(row, value(i))
 	}
 	b.derive(c, out)
 }
 
 // SetStrings sets a String column of the given rows, ascending.
 func (b *JoinBlock) SetStrings(c ColRef, rows []uint32, values []string) {
-	out := &column.Builder{Kind: KindString}
+	out := column.NewBuilder(KindString, column.Shape{}, b.mem)
 	for i, v := range values {
 		out.AppendBytes(rows[i], []byte(v))
 	}
@@ -156,7 +160,7 @@ func (rows *JoinRows) find(g *Grouping) (index *groupIndex, first []uint64) {
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
 		b.Times = b.from.times()
-		b.Group = make([]uint32, len(b.Times))
+		b.Group = slab.Make[uint32](b.mem, len(b.Times))[:len(b.Times)]
 		ids := b.Column(g.ID)
 		for i, t := range b.Times {
 			b.Group[i] = NoGroup
@@ -182,26 +186,28 @@ func (rows *JoinRows) find(g *Grouping) (index *groupIndex, first []uint64) {
 func (rows *JoinRows) setOrdinals(g *Grouping, of func(group uint32) uint64) {
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
-		with := make([]uint32, 0, len(b.Group))
-		values := make([]uint64, 0, len(b.Group))
+		with := slab.Make[uint32](b.mem, len(b.Group))
 		for row, n := range b.Group {
 			if n != NoGroup {
-				with, values = append(with, uint32(row)), append(values, of(n))
+				with = append(with, uint32(row))
 			}
 		}
-		b.SetInts(g.Ordinal, with, values)
+		b.SetInts(g.Ordinal, with, func(i int) uint64 { return of(b.Group[with[i]]) })
+		slab.Free(b.mem, with)
 	}
 }
 
 // join derives the columns of the rows of a part, and returns the hashes of its
 // groups, and those that must not be used.
-func (db *DB) join(sources []mergeSource) (hashes []uint64, apart []uint64) {
-	rows := &JoinRows{}
+func (db *DB) join(sources []mergeSource, mem *slab.Set) (hashes []uint64, apart []uint64) {
+	rows := &JoinRows{mem: mem}
 	var mems []*memSource
 	for _, s := range sources {
 		if mem, ok := s.(*memSource); ok {
 			mems = append(mems, mem)
-			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, from: &memJoin{block: mem.b, rows: mem.rows, columns: mem.t.columns, streams: mem.t.streams}})
+			rows.Blocks = append(rows.Blocks, JoinBlock{o: &db.o, mem: rows.mem, from: &memJoin{
+				block: mem.b, rows: mem.rows, a: mem.a, columns: mem.t.columns, streams: mem.t.streams,
+			}})
 		}
 	}
 	hashes = rows.join(db.o.Grouping)
@@ -218,7 +224,7 @@ func (db *DB) join(sources []mergeSource) (hashes []uint64, apart []uint64) {
 
 // joinFlush derives the columns of all parts that a flush is about to write for
 // a tenant, by day, and returns what is to be recorded of their groups.
-func (db *DB) joinFlush(tenant string, byDay map[int64][]mergeSource) (map[int64]part.Groups, error) {
+func (db *DB) joinFlush(tenant string, byDay map[int64][]mergeSource, mem *slab.Set) (map[int64]part.Groups, error) {
 	if db.o.Grouping == nil {
 		return nil, nil
 	}
@@ -229,7 +235,7 @@ func (db *DB) joinFlush(tenant string, byDay map[int64][]mergeSource) (map[int64
 	twice := map[uint64]bool{}
 	byDayHashes := map[int64][]uint64{}
 	for day, sources := range byDay {
-		hashes, apart := db.join(sources)
+		hashes, apart := db.join(sources, mem)
 		byDayHashes[day] = hashes
 		out[day] = part.Groups{Joined: true, Apart: apart}
 		if len(byDay) == 1 {

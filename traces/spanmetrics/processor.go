@@ -59,6 +59,7 @@ type counters struct {
 	operations map[operationKey]*operation
 	edges      map[edgeKey]*edge
 	halves     map[callKey]half
+	peers      map[edgeKey]*edgeKey // what halves refer to
 }
 
 // callKey is the client's span of a call.
@@ -73,8 +74,8 @@ type half struct {
 	client  bool
 	failed  bool
 	seconds float64
-	peer    edgeKey // of a client: the edge to count if no server turns up
-	since   time.Time
+	peer    *edgeKey // of a client: the edge to count if no server turns up; nil: none
+	since   int64    // nanoseconds
 }
 
 // New returns a processor. Nothing is handed to the sink before Run.
@@ -113,11 +114,11 @@ func (p *Processor) Append(ctx context.Context, tenant string, request []byte) (
 	defer p.mu.Unlock()
 	c := p.tenants[tenant]
 	if c == nil {
-		c = &counters{operations: map[operationKey]*operation{}, edges: map[edgeKey]*edge{}, halves: map[callKey]half{}}
+		c = &counters{operations: map[operationKey]*operation{}, edges: map[edgeKey]*edge{}, halves: map[callKey]half{}, peers: map[edgeKey]*edgeKey{}}
 		p.tenants[tenant] = c
 	}
 	now := p.o.Now()
-	if walkErr := walk(request, func(service []byte, s *span) { p.count(c, string(service), s, now) }); walkErr != nil {
+	if walkErr := walk(request, func(service string, s *span) { p.count(c, service, s, now) }); walkErr != nil {
 		p.o.Logger.Warn("span metrics cannot read a request that was stored", "error", walkErr)
 	}
 	return result, nil
@@ -130,9 +131,9 @@ func (p *Processor) count(c *counters, service string, s *span, now time.Time) {
 	if s.status < 0 || s.status > traces.StatusError {
 		s.status = traces.StatusUnset
 	}
-	key := operationKey{service, string(s.name), s.kind, s.status}
-	op := c.operations[key]
+	op := c.operations[operationKey{service, string(s.name), s.kind, s.status}]
 	if op == nil {
+		key := operationKey{service, string(s.name), s.kind, s.status}
 		if p.operations >= p.o.Config.MaxOperations {
 			p.dropped.WithLabelValues("operation").Inc()
 		} else {
@@ -151,14 +152,14 @@ func (p *Processor) count(c *counters, service string, s *span, now time.Time) {
 // pair finds the other half of a call: a client's span is known by its own ID,
 // a server's by its parent's.
 func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
-	mine := half{service: service, failed: s.status == traces.StatusError, seconds: s.seconds, since: now}
+	mine := half{service: service, failed: s.status == traces.StatusError, seconds: s.seconds, since: now.UnixNano()}
 	var key callKey
 	copy(key.trace[:], s.traceID)
 	connection := ""
 	switch s.kind {
 	case traces.SpanKindClient, traces.SpanKindProducer:
 		mine.client = true
-		mine.peer = s.peer.edge(service)
+		mine.peer = p.peerOf(c, s.peer.edge(service))
 		copy(key.span[:], s.id)
 	case traces.SpanKindServer, traces.SpanKindConsumer:
 		if len(s.parentID) != 8 || (traces.SpanID)(s.parentID).IsZero() {
@@ -191,17 +192,40 @@ func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
 	}
 }
 
+// peerOf returns the one copy of an edge that halves refer to, nil for none.
+func (p *Processor) peerOf(c *counters, e edgeBytes) *edgeKey {
+	if len(e.server) == 0 {
+		return nil
+	}
+	known := c.peers[edgeKey{e.client, string(e.server), e.connection}]
+	if known == nil {
+		if len(c.peers) >= p.o.Config.MaxEdges {
+			clear(c.peers) // halves keep theirs
+		}
+		known = &edgeKey{e.client, string(e.server), e.connection}
+		c.peers[*known] = known
+	}
+	return known
+}
+
+// edgeBytes is an edge of which the server's name belongs to the request.
+type edgeBytes struct {
+	client     string
+	server     []byte
+	connection string
+}
+
 // edge returns the edge to what a client's span says that it calls.
-func (p *peer) edge(service string) edgeKey {
+func (p *peer) edge(service string) edgeBytes {
 	switch {
 	case len(p.dbName) > 0:
-		return edgeKey{service, string(p.dbName), "database"}
+		return edgeBytes{service, p.dbName, "database"}
 	case len(p.dbSystem) > 0:
-		return edgeKey{service, string(p.dbSystem), "database"}
+		return edgeBytes{service, p.dbSystem, "database"}
 	case len(p.service) > 0:
-		return edgeKey{service, string(p.service), "virtual_node"}
+		return edgeBytes{service, p.service, "virtual_node"}
 	}
-	return edgeKey{}
+	return edgeBytes{}
 }
 
 // call counts one call; the side that is nil was not seen.
@@ -283,13 +307,13 @@ func (p *Processor) flush(ctx context.Context) {
 // expire forgets idle series, and settles calls of which one half never came.
 func (p *Processor) expire(c *counters, now time.Time) {
 	for key, h := range c.halves {
-		if now.Sub(h.since) < time.Duration(p.o.Config.PairTimeout) {
+		if now.Sub(time.Unix(0, h.since)) < time.Duration(p.o.Config.PairTimeout) {
 			continue
 		}
 		delete(c.halves, key)
 		p.unpaired--
-		if h.client && h.peer.server != "" {
-			p.call(c, h.peer, &h, nil, key.trace[:], now)
+		if h.client && h.peer != nil {
+			p.call(c, *h.peer, &h, nil, key.trace[:], now)
 		}
 	}
 	idle := now.Add(-time.Duration(p.o.Config.IdleTimeout))

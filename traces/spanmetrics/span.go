@@ -22,20 +22,21 @@ type peer struct {
 	service, dbName, dbSystem []byte
 }
 
-// walk calls visit for the valid spans of a request with their service.
-func walk(request []byte, visit func(service []byte, s *span)) error {
+// walk calls visit for the valid spans of a request with their service. The span is another one after that.
+func walk(request []byte, visit func(service string, s *span)) error {
 	var walker otlpwire.Walker
-	var service []byte
+	var s span
+	service, found := "", false
 	return walker.Walk(request, func(g *otlpwire.Group) error {
-		service = nil
+		service, found = "", false
 		return otlpwire.Attributes(g.Resource, otlpwire.ResourceAttributes, func(key []byte, v otlpwire.AnyValue) error {
-			if service == nil && string(key) == "service.name" {
-				service = v.Raw
+			if !found && string(key) == "service.name" {
+				service, found = string(v.Raw), true
 			}
 			return nil
 		})
 	}, func(message []byte) error {
-		s, err := parseSpan(message)
+		err := s.parse(message)
 		if err == nil && len(s.traceID) == 16 && len(s.id) == 8 {
 			visit(service, &s)
 		}
@@ -43,12 +44,14 @@ func walk(request []byte, visit func(service []byte, s *span)) error {
 	})
 }
 
-func parseSpan(message []byte) (s span, err error) {
+// parse reads a span's message.
+func (s *span) parse(message []byte) error {
+	*s = span{}
 	var start, end uint64
 	for b := message; len(b) > 0; {
 		f, rest, err := otlpwire.Next(b)
 		if err != nil {
-			return s, err
+			return err
 		}
 		b = rest
 		var n uint64
@@ -72,16 +75,16 @@ func parseSpan(message []byte) (s span, err error) {
 			s.status, err = parseStatus(&f)
 		}
 		if err != nil {
-			return s, err
+			return err
 		}
 	}
 	if end > start && end <= math.MaxInt64 {
 		s.seconds = float64(end-start) / 1e9
 	}
 	if s.kind == traces.SpanKindClient || s.kind == traces.SpanKindProducer {
-		err = otlpwire.Attributes(message, otlpwire.SpanAttributes, s.peer.attribute)
+		return otlpwire.Attributes(message, otlpwire.SpanAttributes, s.peer.attribute)
 	}
-	return s, err
+	return nil
 }
 
 func (p *peer) attribute(key []byte, v otlpwire.AnyValue) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"belfry/internal/columnar"
+	"belfry/internal/columnar/slab"
 	"belfry/traces"
 )
 
@@ -55,10 +56,10 @@ func derive(rows *columnar.JoinRows) {
 		for i := range spans {
 			s := &spans[i]
 			out := &d.out[s.block]
-			out.left[s.row], out.right[s.row] = uint64(nesting.Left[i]), uint64(nesting.Right[i])
-			out.children[s.row] = uint64(nesting.ChildCount[i])
+			out.left[s.row], out.right[s.row] = uint32(nesting.Left[i]), uint32(nesting.Right[i])
+			out.children[s.row], out.parent[s.row] = uint32(nesting.ChildCount[i]), 0
 			if p := nesting.Parent[i]; p >= 0 {
-				out.parent[s.row] = uint64(nesting.Left[p])
+				out.parent[s.row] = uint32(nesting.Left[p])
 			}
 		}
 		h := head{at: spans[0], duration: max(0, end-spans[0].start)}
@@ -89,8 +90,8 @@ type deriver struct {
 	services map[*columnar.Stream]string
 }
 
-// placed are the derived numbers of the rows of a block.
-type placed struct{ left, right, parent, children []uint64 }
+// placed are the derived numbers of the rows of a block that are in a trace.
+type placed struct{ left, right, parent, children []uint32 }
 
 func newDeriver(rows *columnar.JoinRows) *deriver {
 	d := &deriver{
@@ -109,12 +110,13 @@ func newDeriver(rows *columnar.JoinRows) *deriver {
 	for g := 2; g < len(d.starts); g++ {
 		d.starts[g] += d.starts[g-1]
 	}
-	d.spans = make([]joinedSpan, n)
+	mem := rows.Memory()
+	d.spans = slab.Make[joinedSpan](mem, n)[:n]
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
 		d.names[i] = b.Column(colName)
 		size := len(b.Times)
-		all := make([]uint64, 4*size)
+		all := slab.Make[uint32](mem, 4*size)[:4*size]
 		d.out[i] = placed{all[:size:size], all[size : 2*size : 2*size], all[2*size : 3*size : 3*size], all[3*size:]}
 		ids, parents, durations := b.Column(colSpanID), b.Column(colParentID), b.Column(colDuration)
 		for row, g := range b.Group {
@@ -159,7 +161,9 @@ func (d *deriver) service(rows *columnar.JoinRows, s *joinedSpan) string {
 func (d *deriver) set(rows *columnar.JoinRows) {
 	for i := range rows.Blocks {
 		b, out := &rows.Blocks[i], &d.out[i]
-		var with, below, above []uint32 // rows in a trace; with a parent; with children
+		// Rows in a trace; with a parent; with children.
+		mem, n := rows.Memory(), len(b.Group)
+		with, below, above := slab.Make[uint32](mem, n), slab.Make[uint32](mem, n), slab.Make[uint32](mem, n)
 		for row, g := range b.Group {
 			if g == columnar.NoGroup {
 				continue
@@ -172,10 +176,16 @@ func (d *deriver) set(rows *columnar.JoinRows) {
 				above = append(above, uint32(row))
 			}
 		}
-		b.SetInts(colLeft, with, gather(out.left, with))
-		b.SetInts(colRight, with, gather(out.right, with))
-		b.SetInts(colParentLeft, below, gather(out.parent, below))
-		b.SetInts(colChildCount, above, gather(out.children, above))
+		set := func(c columnar.ColRef, of, rows []uint32) {
+			b.SetInts(c, rows, func(i int) uint64 { return uint64(of[rows[i]]) })
+		}
+		set(colLeft, out.left, with)
+		set(colRight, out.right, with)
+		set(colParentLeft, out.parent, below)
+		set(colChildCount, out.children, above)
+		for _, done := range [...][]uint32{with, below, above} {
+			slab.Free(mem, done)
+		}
 		d.setHeads(b, d.heads[i])
 	}
 }
@@ -193,15 +203,7 @@ func (d *deriver) setHeads(b *columnar.JoinBlock, heads []head) {
 			names, services = append(names, h.name), append(services, h.service)
 		}
 	}
-	b.SetInts(colTraceDuration, rows, durations)
+	b.SetInts(colTraceDuration, rows, func(i int) uint64 { return durations[i] })
 	b.SetStrings(colRootName, rooted, names)
 	b.SetStrings(colRootService, rooted, services)
-}
-
-func gather(values []uint64, rows []uint32) []uint64 {
-	out := make([]uint64, len(rows))
-	for i, r := range rows {
-		out[i] = values[r]
-	}
-	return out
 }

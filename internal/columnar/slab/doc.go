@@ -4,7 +4,7 @@
 // It is mapped from the operating system, outside of the Go heap: the garbage collector
 // neither looks at it nor lets garbage of the same size stand beside it. What is given
 // back is kept for a while for those that come next, then returned to the system.
-// Only values without pointers may live in it.
+// Only values without pointers live in it.
 //
 // # Promises
 //

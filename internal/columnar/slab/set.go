@@ -1,12 +1,10 @@
 package slab
 
 import (
+	"reflect"
 	"slices"
 	"unsafe"
 )
-
-// Number is what may live in slabs.
-type Number interface{ ~uint8 | ~uint32 | ~uint64 }
 
 // Set is the memory of one owner. It is not safe for concurrent use. A nil Set is the Go heap.
 type Set struct {
@@ -19,29 +17,30 @@ type Set struct {
 	rest  []byte // of the slab that small pieces share
 }
 
-// Make returns a slice without elements that has room for n, of undefined content.
-func Make[T Number](s *Set, n int) []T {
-	if s == nil {
-		return make([]T, 0, n)
-	}
+// Make returns a slice without elements that has room for n, of undefined content. Types with pointers
+// get it from the Go heap.
+func Make[T any](s *Set, n int) []T {
 	if n == 0 {
 		return nil
 	}
 	var t T
+	if s == nil || !plain(reflect.TypeFor[T]()) {
+		return make([]T, 0, n)
+	}
 	b := s.piece(n * int(unsafe.Sizeof(t)))
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/int(unsafe.Sizeof(t)))[:0]
 }
 
 // Grow returns v with room for n more elements. v is not to be used any more, by others than those
 // that Shared speaks of.
-func Grow[T Number](s *Set, v []T, n int) []T {
+func Grow[T any](s *Set, v []T, n int) []T {
 	if cap(v)-len(v) >= n {
 		return v
 	}
 	return grow(s, v, n) // apart, so that the above is inlined
 }
 
-func grow[T Number](s *Set, v []T, n int) []T {
+func grow[T any](s *Set, v []T, n int) []T {
 	if s == nil {
 		return slices.Grow(v, n)
 	}
@@ -55,18 +54,35 @@ const minPiece = 64
 
 // Free gives back the memory of a slice that is not used any more, if it has a slab of its own and the
 // set is not Shared.
-func Free[T Number](s *Set, v []T) {
+func Free[T any](s *Set, v []T) {
 	if s == nil || s.Shared || cap(v) == 0 {
 		return
 	}
 	var t T
 	at := unsafe.Pointer(unsafe.SliceData(v))
 	for i, own := range s.slabs {
-		if unsafe.Pointer(unsafe.SliceData(own.b)) == at && len(own.b) == cap(v)*int(unsafe.Sizeof(t)) {
+		if unsafe.Pointer(unsafe.SliceData(own.b)) == at && len(own.b)/int(unsafe.Sizeof(t)) == cap(v) {
 			s.slabs = slices.Delete(s.slabs, i, i+1)
 			s.pool.give(own)
 			return
 		}
+	}
+}
+
+// plain reports whether values of a type have no pointers.
+func plain(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Array:
+		return plain(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if !plain(t.Field(i).Type) {
+				return false
+			}
+		}
+		return t.Size() > 0
+	default:
+		return t.Kind() >= reflect.Bool && t.Kind() <= reflect.Complex128 && t.Kind() != reflect.Uintptr
 	}
 }
 

@@ -154,3 +154,31 @@ func TestMemoryGivenBackIsInaccessible(t *testing.T) {
 	_, idle := p.Stats()
 	require.Zero(t, idle)
 }
+
+// TestTypesWithPointersAreOnTheHeap, where the garbage collector sees them.
+func TestTypesWithPointersAreOnTheHeap(t *testing.T) {
+	p := NewPool(Options{MaxIdle: 1 << 30})
+	defer p.Close()
+	s := p.NewSet()
+	type plain struct {
+		id    [8]byte
+		start int64
+		at    [3]uint32
+	}
+	v := append(Make[plain](s, 100_000), plain{start: 7})
+	require.EqualValues(t, 7, v[0].start)
+	used, _ := p.Stats()
+	require.GreaterOrEqual(t, used, int64(100_000*unsafe.Sizeof(plain{})))
+	Free(s, v)
+	left, idle := p.Stats()
+	require.Zero(t, left)
+	require.Equal(t, used, idle)
+
+	Make[string](s, 100_000)
+	Make[struct{ p *int }](s, 100_000)
+	Make[[2][]byte](s, 100_000)
+	Make[uintptr](s, 100_000)
+	used, _ = p.Stats()
+	require.Zero(t, used)
+	s.Release()
+}
