@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"belfry/internal/fault"
@@ -161,11 +162,33 @@ func (s *search) stream(ctx context.Context) error {
 	batch := min(max(s.req.Limit+1, 16), maxFetch)
 	scannable := !s.plan.isSingle && s.canScan()
 	givenUp := false
+	// Traces of one anchor are in the order of their IDs: they wait until all are there.
+	look := func() error {
+		sortCandidates(pending)
+		for len(pending) > 0 {
+			n := min(batch, len(pending))
+			found, err := s.evaluate(ctx, pending[:n])
+			if err != nil {
+				return err
+			}
+			s.result.Traces = append(s.result.Traces, found...)
+			pending, batch = pending[n:], min(batch*2, maxFetch)
+			if givenUp = scannable && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
+				return traces.ErrStop
+			}
+		}
+		return nil
+	}
 	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
 		for i := range spans {
 			span := &spans[i]
 			if _, seen := known[span.TraceID]; seen || !(spanAt{span: span}).holds(s.streamed) {
 				continue
+			}
+			if len(pending) >= batch && span.Start < pending[len(pending)-1].anchor {
+				if err := look(); err != nil {
+					return err
+				}
 			}
 			if len(known) >= s.limits.Candidates {
 				s.result.Stats.Cut = cutCandidates
@@ -173,18 +196,6 @@ func (s *search) stream(ctx context.Context) error {
 			}
 			known[span.TraceID] = struct{}{}
 			pending = append(pending, candidate{id: span.TraceID, anchor: span.Start})
-			if len(pending) < batch {
-				continue
-			}
-			found, err := s.evaluate(ctx, pending)
-			if err != nil {
-				return err
-			}
-			s.result.Traces = append(s.result.Traces, found...)
-			pending, batch = pending[:0], min(batch*2, maxFetch)
-			if givenUp = scannable && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
-				return traces.ErrStop
-			}
 		}
 		return nil
 	})
@@ -194,9 +205,13 @@ func (s *search) stream(ctx context.Context) error {
 		return s.scan(ctx)
 	}
 	if err == nil && !s.full() {
-		var found []Summary
-		found, err = s.evaluate(ctx, pending)
-		s.result.Traces = append(s.result.Traces, found...)
+		if err = look(); errors.Is(err, traces.ErrStop) {
+			err = nil
+		}
+		if givenUp && len(pending) > 0 {
+			s.result.Traces = nil
+			return s.scan(ctx)
+		}
 	}
 	s.finish()
 	return err

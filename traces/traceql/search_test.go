@@ -106,3 +106,37 @@ func TestSearchFindsWhatEachTraceSays(t *testing.T) {
 		})
 	}
 }
+
+// TestPagesOfTracesThatStartTogether turns pages of traces whose spans all start at one time, as those of
+// clocks with a coarse resolution do.
+func TestPagesOfTracesThatStartTogether(t *testing.T) {
+	store := tracestest.NewMemory()
+	var spans []traces.Span
+	for i := range 200 {
+		s := traces.Span{Start: tracestest.Epoch + int64(i/120), Duration: 1, Name: "x", Resource: &traces.Resource{}}
+		s.TraceID[0], s.TraceID[15], s.ID[0] = byte(i*77%200), 1, 1 // not in the order of arrival
+		spans = append(spans, s)
+	}
+	add(t, store, spans)
+	for _, query := range []string{`{ name = "x" }`, `{ name = "x" } | count() = 1`, `{ name = "x" && traceDuration = 1ns }`} {
+		q, err := traceql.Parse(query)
+		require.NoError(t, err)
+		req := traceql.SearchRequest{Query: q, From: tracestest.Epoch, To: tracestest.Epoch + 1e9, Limit: 17}
+		var seen []traceql.Cursor
+		for {
+			r := find(t, store, req)
+			for _, found := range r.Traces {
+				seen = append(seen, found.Cursor)
+			}
+			if r.Next == nil {
+				break
+			}
+			req.After = r.Next
+		}
+		require.Len(t, seen, len(spans), query)
+		for i := range seen[1:] {
+			a, b := seen[i], seen[i+1]
+			require.True(t, a.Anchor > b.Anchor || a.Anchor == b.Anchor && string(a.ID[:]) < string(b.ID[:]), query)
+		}
+	}
+}
