@@ -111,6 +111,7 @@ const (
 	RootName        = "rootName"        // nil if the trace has no root
 	RootServiceName = "rootServiceName" // nil if the trace has no root
 	ChildCount      = "span:childCount"
+	SelfTime        = "span:selfTime" // nanoseconds; see Nesting.SelfTimes
 	NestedSetLeft   = "nestedSetLeft"
 	NestedSetRight  = "nestedSetRight"
 	NestedSetParent = "nestedSetParent" // -1 for a top
@@ -137,7 +138,7 @@ func (f Field) OfPlace() bool {
 		return false
 	}
 	switch f.Name {
-	case ChildCount, NestedSetLeft, NestedSetRight, NestedSetParent, TraceOrdinal:
+	case ChildCount, SelfTime, NestedSetLeft, NestedSetRight, NestedSetParent, TraceOrdinal:
 		return true
 	}
 	return false

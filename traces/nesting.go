@@ -16,6 +16,7 @@ type Nesting struct {
 	path             []int32
 	firstChild, next []int32
 	byID             map[SpanID]int32
+	self, covered    []int64
 }
 
 // ParentLeft returns the left number of a span's parent, -1 for a top.
@@ -24,6 +25,27 @@ func (t *Nesting) ParentLeft(i int32) int32 {
 		return t.Left[p]
 	}
 	return -1
+}
+
+// SelfTimes returns the time of each span during which none of its children ran, in nanoseconds: children
+// at the same time count once, and none beyond the span. starts and durations are those of the
+// spans that Nest was given. The next call overwrites what this one returns.
+func (t *Nesting) SelfTimes(starts, durations []int64) []int64 {
+	self, covered := resize(&t.self, len(starts)), resize(&t.covered, len(starts))
+	for i := range self {
+		self[i], covered[i] = durations[i], starts[i]
+	}
+	for i, p := range t.Parent { // of one parent in the order of their starts
+		if p < 0 {
+			continue
+		}
+		from, to := max(starts[i], covered[p]), min(starts[i]+durations[i], starts[p]+durations[p])
+		if to > from {
+			self[p] -= to - from
+			covered[p] = to
+		}
+	}
+	return self
 }
 
 // fewSpans is up to how many spans comparing all IDs is quicker than a map.

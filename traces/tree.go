@@ -12,7 +12,8 @@ type Tree struct {
 	Spans []Span // ordered by start; exact duplicates are left out
 	Nesting
 
-	Start, End int64 // of the first span, and of the last to end
+	SelfTime   []int64 // of each span; see Nesting.SelfTimes
+	Start, End int64   // of the first span, and of the last to end
 }
 
 // Duration returns the time from the first start to the last end, nanoseconds.
@@ -44,6 +45,11 @@ func NewTree(spans []Span) *Tree {
 		t.End = max(t.End, spans[i].End())
 	}
 	t.Nest(ids, parents)
+	starts, durations := make([]int64, len(spans)), make([]int64, len(spans))
+	for i := range spans {
+		starts[i], durations[i] = spans[i].Start, spans[i].Duration
+	}
+	t.SelfTime = t.SelfTimes(starts, durations)
 	return t
 }
 

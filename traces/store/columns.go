@@ -227,6 +227,8 @@ func (c *columns) intrinsic(f traces.Field) (*traces.Column, error) {
 		return c.shared(f), nil
 	case traces.ChildCount:
 		return c.number(nameChildCount, 0)
+	case traces.SelfTime:
+		return c.selfTime()
 	case traces.NestedSetParent:
 		return c.number(nameParentLeft, -1)
 	case traces.NestedSetLeft:
@@ -258,6 +260,38 @@ func (c *columns) number(name string, missing int64) (*traces.Column, error) {
 		} else {
 			out.Nums[i] = uint64(missing)
 		}
+	}
+	return out, nil
+}
+
+// selfTime returns what is stored of spans with children, and the durations of those without. A part
+// of an earlier release has nothing stored: of its spans with children nothing is known.
+func (c *columns) selfTime() (*traces.Column, error) {
+	var v [3]*columnar.Vector
+	for i, name := range []string{nameSelfTime, nameChildCount, nameDuration} {
+		var err error
+		if v[i], err = c.block.Column(columnar.ColumnKey{Name: name, Kind: columnar.KindInt}); err != nil {
+			return nil, err
+		}
+	}
+	self, children, durations := v[0], v[1], v[2]
+	n := c.Len()
+	out := &traces.Column{Kind: traces.KindInt, Nums: make([]uint64, n)}
+	present, all := make([]uint64, (n+63)/64), true
+	for i := range out.Nums {
+		switch {
+		case self != nil && self.Has(i):
+			out.Nums[i] = uint64(self.Int(i))
+		case children != nil && children.Has(i):
+			all = false
+			continue
+		case durations != nil && durations.Has(i):
+			out.Nums[i] = uint64(durations.Int(i))
+		}
+		present[i>>6] |= 1 << (uint(i) & 63)
+	}
+	if !all {
+		out.Present = present
 	}
 	return out, nil
 }

@@ -16,6 +16,7 @@ import (
 //	:left, :right  nested set of the span (traces.Nesting)
 //	:parent_left   left number of its parent; missing at tops
 //	:child_count   missing where there is none
+//	:self_time     missing where there are no children: the duration then
 //
 // and, at the first span of each trace (by start, then ID) only, what is one for all its spans:
 //
@@ -37,12 +38,13 @@ func derive(rows *columnar.JoinRows) {
 	d := newDeriver(rows)
 	var nesting traces.Nesting
 	var ids, parents []traces.SpanID
+	var starts, durations []int64
 	for group := range rows.Groups {
 		spans := d.spans[d.starts[group]:d.starts[group+1]]
 		slices.SortFunc(spans, func(a, b joinedSpan) int {
 			return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id[:], b.id[:]))
 		})
-		ids, parents = ids[:0], parents[:0]
+		ids, parents, starts, durations = ids[:0], parents[:0], starts[:0], durations[:0]
 		end := spans[0].start
 		for i := range spans {
 			s := &spans[i]
@@ -50,14 +52,16 @@ func derive(rows *columnar.JoinRows) {
 				rows.Apart(group) // sent twice, or ambiguous: to be looked at as a whole
 			}
 			ids, parents = append(ids, s.id), append(parents, s.parent)
+			starts, durations = append(starts, s.start), append(durations, s.duration)
 			end = max(end, s.start+s.duration)
 		}
 		nesting.Nest(ids, parents)
+		self := nesting.SelfTimes(starts, durations)
 		for i := range spans {
 			s := &spans[i]
 			out := &d.out[s.block]
 			out.left[s.row], out.right[s.row] = uint32(nesting.Left[i]), uint32(nesting.Right[i])
-			out.children[s.row], out.parent[s.row] = uint32(nesting.ChildCount[i]), 0
+			out.children[s.row], out.parent[s.row], out.self[s.row] = uint32(nesting.ChildCount[i]), 0, self[i]
 			if p := nesting.Parent[i]; p >= 0 {
 				out.parent[s.row] = uint32(nesting.Left[p])
 			}
@@ -91,7 +95,10 @@ type deriver struct {
 }
 
 // placed are the derived numbers of the rows of a block that are in a trace.
-type placed struct{ left, right, parent, children []uint32 }
+type placed struct {
+	left, right, parent, children []uint32
+	self                          []int64
+}
 
 func newDeriver(rows *columnar.JoinRows) *deriver {
 	d := &deriver{
@@ -117,7 +124,8 @@ func newDeriver(rows *columnar.JoinRows) *deriver {
 		d.names[i] = b.Column(colName)
 		size := len(b.Times)
 		all := slab.Make[uint32](mem, 4*size)[:4*size]
-		d.out[i] = placed{all[:size:size], all[size : 2*size : 2*size], all[2*size : 3*size : 3*size], all[3*size:]}
+		self := slab.Make[int64](mem, size)[:size]
+		d.out[i] = placed{all[:size:size], all[size : 2*size : 2*size], all[2*size : 3*size : 3*size], all[3*size:], self}
 		ids, parents, durations := b.Column(colSpanID), b.Column(colParentID), b.Column(colDuration)
 		for row, g := range b.Group {
 			if g == columnar.NoGroup {
@@ -183,6 +191,7 @@ func (d *deriver) set(rows *columnar.JoinRows) {
 		set(colRight, out.right, with)
 		set(colParentLeft, out.parent, below)
 		set(colChildCount, out.children, above)
+		b.SetInts(colSelfTime, above, func(i int) uint64 { return uint64(out.self[above[i]]) })
 		for _, done := range [...][]uint32{with, below, above} {
 			slab.Free(mem, done)
 		}

@@ -44,6 +44,9 @@ func (k *compiler) compileTree(f traces.Filter, field traces.Field) columnar.Fil
 	if !k.joined {
 		return nil
 	}
+	if field.Name == traces.SelfTime {
+		return compileSelfTime(f)
+	}
 	c := placeColumns[field.Name]
 	ref := columnar.Ref{Name: c.name, Kind: columnar.KindInt}
 	compare, ok := f.(traces.Compare)
@@ -55,4 +58,16 @@ func (k *compiler) compileTree(f traces.Filter, field traces.Field) columnar.Fil
 		return stored
 	}
 	return columnar.Or{stored, columnar.Not{Of: columnar.Exists{Ref: ref}}}
+}
+
+// compileSelfTime compiles a condition on self time, which is stored of spans with children
+// and the duration of others.
+func compileSelfTime(f traces.Filter) columnar.Filter {
+	compare, ok := f.(traces.Compare)
+	if !ok {
+		return nil
+	}
+	ref := func(name string) columnar.Ref { return columnar.Ref{Name: name, Kind: columnar.KindInt} }
+	alone := columnar.Not{Of: columnar.Exists{Ref: ref(nameChildCount)}}
+	return columnar.Or{compareRef(ref(nameSelfTime), compare), columnar.And{alone, compareRef(ref(nameDuration), compare)}}
 }

@@ -92,6 +92,7 @@ func randomLeaf(r *rand.Rand) string {
 		`parent.name = name`, `parent.resource.service.name != resource.service.name && kind != client`, `parent.span.n = nil`,
 		`event:name = "e1"`, `event.code > 1 || name = "x"`, `link:spanID != nil && status = error`, `event:name != "e1"`,
 		`event.code = 1 && event:timeSinceStart >= 0s`, `!(parent.name = "x") && event:name = "e2"`, `link.why = nil && parent.span.ok`,
+		`span:selfTime > 1ms`, `span:selfTime = 0s && name = "x"`, `span:selfTime != 2ms`, `span:selfTime < duration`, `!(span:selfTime >= 1ms)`,
 	}
 	return "{ " + terms[r.IntN(len(terms))] + " }"
 }
@@ -130,7 +131,7 @@ func randomMetrics(r *rand.Rand) string {
 		"rate()", "count_over_time()", "rate() by(resource.service.name)", "avg_over_time(duration) by(name, status)",
 		"max_over_time(span.n)", "count_over_time() by(rootName)", "sum_over_time(traceDuration) by(span:childCount)",
 		"quantile_over_time(duration, .5, .9)", "histogram_over_time(duration) by(kind)", "min_over_time(duration) by(.n)",
-		"count_over_time() by(parent.name)", "rate() by(event:name)", `compare({ status = error })`,
+		"count_over_time() by(parent.name)", "sum_over_time(span:selfTime) by(resource.service.name)", "rate() by(event:name)", `compare({ status = error })`,
 	}
 	return randomSpanset(r, 1) + " | " + functions[r.IntN(len(functions))]
 }
@@ -240,7 +241,13 @@ var fewMarks = traceql.Limits{Marks: 150}
 
 func compareStores(t *testing.T, r *rand.Rand, s *store.Store, memory tracestest.Store) {
 	t.Helper()
-	from, to := tracestest.Epoch, tracestest.Epoch+int64(2000e9)
+	compareStoresFrom(t, r, s, memory, tracestest.Epoch)
+}
+
+// compareStoresFrom asks for the 2,000 seconds from a time on, or some of them.
+func compareStoresFrom(t *testing.T, r *rand.Rand, s *store.Store, memory tracestest.Store, from int64) {
+	t.Helper()
+	to := from + int64(2000e9)
 	for range 30 {
 		a, b := from, to
 		if r.IntN(4) == 0 {

@@ -40,11 +40,12 @@ const (
 	colTraceDuration
 	colRootName
 	colRootService
+	colSelfTime
 )
 
 // derivedColumns are the columns that derive sets.
 func derivedColumns() []columnar.ColRef {
-	return []columnar.ColRef{colLeft, colRight, colParentLeft, colChildCount, colTraceDuration, colRootName, colRootService}
+	return []columnar.ColRef{colLeft, colRight, colParentLeft, colChildCount, colTraceDuration, colRootName, colRootService, colSelfTime}
 }
 
 // Names of the fixed columns.
@@ -72,6 +73,7 @@ const (
 	nameTraceDuration     = ":trace_duration"
 	nameRootName          = ":root_name"
 	nameRootService       = ":root_service"
+	nameSelfTime          = ":self_time"
 )
 
 func fixedColumns() []columnar.ColumnDef {
@@ -99,6 +101,7 @@ func fixedColumns() []columnar.ColumnDef {
 		colTraceDuration:     {Name: nameTraceDuration, Kind: columnar.KindInt},
 		colRootName:          {Name: nameRootName, Kind: columnar.KindString, NoWordFilter: true},
 		colRootService:       {Name: nameRootService, Kind: columnar.KindString, NoWordFilter: true},
+		colSelfTime:          {Name: nameSelfTime, Kind: columnar.KindInt},
 	}
 }
 

@@ -206,7 +206,7 @@ func (s spanAt) field(ref FieldRef) Static {
 func (s spanAt) treeField(ref FieldRef) (v Static, ok bool) {
 	name := ref.Field.Name
 	switch name {
-	case traceDuration, rootName, rootServiceName, childCount, nestedSetLeft, nestedSetRight, nestedSetParent:
+	case traceDuration, rootName, rootServiceName, childCount, selfTime, nestedSetLeft, nestedSetRight, nestedSetParent:
 	default:
 		return Static{}, false
 	}
@@ -227,6 +227,8 @@ func (s spanAt) treeField(ref FieldRef) (v Static, ok bool) {
 			return Static{TypeString, traces.String(root.Name)}, true
 		}
 		return Static{TypeString, traces.String(root.Resource.Service())}, true
+	case selfTime:
+		return Static{TypeDuration, traces.Int(t.SelfTime[s.pos])}, true
 	case childCount:
 		return integer(t.ChildCount[s.pos]), true
 	case nestedSetLeft:

@@ -13,6 +13,7 @@ const (
 	rootName        = traces.RootName
 	rootServiceName = traces.RootServiceName
 	childCount      = traces.ChildCount
+	selfTime        = traces.SelfTime
 	nestedSetLeft   = traces.NestedSetLeft
 	nestedSetRight  = traces.NestedSetRight
 	nestedSetParent = traces.NestedSetParent
@@ -30,7 +31,8 @@ var scopedIntrinsics = map[string]string{
 	"span:name": traces.Name, "span:duration": traces.Duration, "span:kind": traces.SpanKindField,
 	"span:status": traces.StatusField, "span:statusMessage": traces.StatusMessage,
 	"span:id": traces.SpanIDField, "span:parentID": traces.ParentIDField, "span:childCount": childCount,
-	"trace:id": traces.TraceIDField, "trace:duration": traceDuration,
+	"span:selfTime": selfTime,
+	"trace:id":      traces.TraceIDField, "trace:duration": traceDuration,
 	"trace:rootName": rootName, "trace:rootService": rootServiceName,
 	"event:name": traces.EventName, "event:timeSinceStart": traces.EventTimeSinceStart,
 	"link:traceID": traces.LinkTraceID, "link:spanID": traces.LinkSpanID,
@@ -128,7 +130,7 @@ func (r FieldRef) needsTree() bool {
 		return false
 	}
 	switch r.Field.Name {
-	case traceDuration, rootName, rootServiceName, childCount, nestedSetLeft, nestedSetRight, nestedSetParent:
+	case traceDuration, rootName, rootServiceName, childCount, selfTime, nestedSetLeft, nestedSetRight, nestedSetParent:
 		return true
 	}
 	return false
@@ -140,7 +142,7 @@ func (r FieldRef) fieldType() Type {
 		return typeUnknown
 	}
 	switch r.Field.Name {
-	case traces.Duration, traceDuration, traces.EventTimeSinceStart:
+	case traces.Duration, traceDuration, selfTime, traces.EventTimeSinceStart:
 		return TypeDuration
 	case traces.StatusField:
 		return TypeStatus

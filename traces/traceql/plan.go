@@ -220,7 +220,7 @@ func (s *fieldSet) addRef(ref FieldRef) {
 		case rootServiceName:
 			s.add(traces.ServiceName())
 			return
-		case traceDuration, childCount, nestedSetLeft, nestedSetRight, nestedSetParent:
+		case traceDuration, childCount, selfTime, nestedSetLeft, nestedSetRight, nestedSetParent:
 			return
 		}
 	}
