@@ -29,6 +29,7 @@ const (
 	LabelTooLong     Reason = "label_too_long"
 	SeriesLimit      Reason = "series_limit"
 	Untranslatable   Reason = "untranslatable"
+	ExemplarLost     Reason = "exemplar_lost"
 )
 
 // Rejection is the error of one sample that a store refuses by its own rules.

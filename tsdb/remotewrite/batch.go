@@ -64,6 +64,7 @@ type batch struct {
 	texts    []string // of symbols, as far as they were needed
 	one      series
 	apart    []tsdb.SeriesExemplar // exemplars that came without a sample
+	lost     int                   // of these
 	written  written
 	rejected tsdb.Tally
 }
@@ -71,7 +72,7 @@ type batch struct {
 func (b *batch) begin(ctx context.Context, s Store) {
 	b.ctx, b.store, b.app = ctx, s, s.AppenderV2(ctx)
 	b.cache = seriescache.Of(b.app)
-	b.written, b.rejected = written{}, tsdb.Tally{}
+	b.written, b.rejected, b.lost = written{}, tsdb.Tally{}, 0
 }
 
 // end drops what belongs to the request.
@@ -97,6 +98,7 @@ func (b *batch) commit() error {
 	}
 	stored, err := b.store.AppendExemplars(b.ctx, b.apart)
 	b.written.exemplars += stored
+	b.lost = len(b.apart) - stored
 	return err
 }
 

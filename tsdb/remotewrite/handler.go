@@ -207,6 +207,8 @@ func readAll(r io.Reader, buf []byte) ([]byte, error) {
 	}
 }
 
+var errExemplarLost = errors.New("an exemplar of a series without samples, out of order or too long")
+
 // write appends a decompressed message and says what was kept.
 func (h *Handler) write(ctx context.Context, message string, body []byte) (written, error) {
 	b, ok := h.batches.Get().(*batch)
@@ -227,6 +229,11 @@ func (h *Handler) write(ctx context.Context, message string, body []byte) (writt
 	}
 	if err := b.commit(); err != nil {
 		return written{}, err
+	}
+	// Version 2.0 forbids to say OK to less than all; version 1.0 has exemplars as
+	// an aid.
+	if message == messageV2 && b.lost > 0 {
+		b.rejected.Add(tsdb.ExemplarLost, b.lost, errExemplarLost)
 	}
 	if b.rejected.Total() > 0 {
 		return b.written, fault.Invalidf("%d samples or series were rejected, the others are kept: %s", b.rejected.Total(), b.rejected.String())
