@@ -213,11 +213,12 @@ type worker struct {
 	e      *evaluation
 	reader *column.Reader
 
-	ranges *rangeEvaluator // nil for an instant selector
-	groups *groups         // nil without an aggregation
-	vals   []float64
-	out    []Series
-	annos  annotations.Annotations
+	ranges  *rangeEvaluator // nil for an instant selector
+	groups  *groups         // nil without an aggregation
+	vals    []float64
+	out     []Series
+	remarks bool // something may be to say about a series' name
+	annos   annotations.Annotations
 
 	samples, decoded int64
 	held             int // samples of the reader's buffer
@@ -230,6 +231,7 @@ func (e *evaluation) newWorker() *worker {
 	w := &worker{e: e, reader: column.NewReader()}
 	if e.f.call != nil {
 		w.ranges = newRangeEvaluator(e.f)
+		w.remarks = e.f.call.wantsCounter() && !isCounterName(e.f.pinnedName())
 	}
 	if e.f.agg != nil {
 		w.groups = newGroups(e.f)
@@ -298,20 +300,26 @@ func (w *worker) read(s storage.ChunkSeries, order int) error {
 // evaluate evaluates a series of a group. There are no stale markers among the
 // points of a range.
 func (w *worker) evaluate(points []promql.FPoint, ls labels.Labels, group uint64, order int) error {
-	f := w.e.f
-	w.reset(f.grid.Steps())
+	w.reset(w.e.f.grid.Steps())
 	if w.ranges != nil {
 		w.ranges.eval(points, ls, w.vals)
-		w.remark(ls)
 	} else {
 		w.instant(points)
 	}
-	if present(w.vals) > 0 {
+	return w.finish(ls, group, order)
+}
+
+// finish makes a series' part of the result from what its samples come to.
+func (w *worker) finish(ls labels.Labels, group uint64, order int) error {
+	if w.remarks {
+		w.remark(ls)
+	}
+	if !w.e.unique && present(w.vals) > 0 {
 		if err := w.e.newcomer(ls); err != nil {
 			return err
 		}
 	}
-	for _, op := range f.values {
+	for _, op := range w.e.f.values {
 		op(w.vals)
 	}
 	return w.keep(ls, group, order)
@@ -329,18 +337,21 @@ func (w *worker) reset(steps int) {
 
 // remark adds what Prometheus says about rates of what is no counter.
 func (w *worker) remark(ls labels.Labels) {
-	if !w.e.f.call.wantsCounter() || present(w.vals) == 0 {
+	if present(w.vals) == 0 {
 		return
 	}
-	name := ls.Get(model.MetricNameLabel)
-	for _, suffix := range []string{"_total", "_sum", "_count", "_bucket"} {
-		if strings.HasSuffix(name, suffix) {
-			return
-		}
-	}
-	if name != "" {
+	if name := ls.Get(model.MetricNameLabel); name != "" && !isCounterName(name) {
 		w.annos.Add(annotations.NewPossibleNonCounterInfo(name, w.e.f.call.pos))
 	}
+}
+
+func isCounterName(name string) bool {
+	for _, suffix := range []string{"_total", "_sum", "_count", "_bucket"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
 }
 
 // instant writes what an instant selector sees at each step: the newest sample

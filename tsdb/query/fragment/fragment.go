@@ -75,11 +75,14 @@ func (f *Fragment) hints() *storage.SelectHints {
 
 // namePinned reports whether all series have the same name, so that dropping it
 // cannot make two of them one.
-func (f *Fragment) namePinned() bool {
+func (f *Fragment) namePinned() bool { return f.pinnedName() != "" }
+
+// pinnedName is the name that all series have, "" if they may have several.
+func (f *Fragment) pinnedName() string {
 	for _, m := range f.matchers {
-		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual && m.Value != "" {
-			return true
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			return m.Value
 		}
 	}
-	return false
+	return ""
 }

@@ -179,10 +179,8 @@ func (e *rangeEvaluator) findResets(points []promql.FPoint) {
 }
 
 // extrapolated is rate, increase and delta: the change within the window,
-// extended to its ends where samples are near them. The rules are those of
-// Prometheus' extrapolatedRate, and so is the order of operations.
+// extended to its ends where samples are near them.
 func (e *rangeEvaluator) extrapolated(points []promql.FPoint, out []float64) {
-	counter := e.call.name != "delta"
 	next := 0 // the first reset that may be in the window
 	e.windows.each(points, func(step int, at int64, lo, hi int) {
 		if hi-lo < 2 {
@@ -199,29 +197,89 @@ func (e *rangeEvaluator) extrapolated(points []promql.FPoint, out []float64) {
 			}
 			change += points[i-1].F
 		}
-		toStart := float64(first.T-(at-e.call.span)) / 1000
-		toEnd := float64(at-last.T) / 1000
-		sampled := float64(last.T-first.T) / 1000
-		between := sampled / float64(hi-lo-1)
-		threshold := between * 1.1
-		if toStart >= threshold {
-			toStart = between / 2
+		out[step] = e.extrapolate(change, first, last, hi-lo, at)
+	})
+}
+
+// maxDirectSteps is how many steps are evaluated one by one over columns: for more,
+// what the windows have in common is worth finding once.
+const maxDirectSteps = 4
+
+// direct reports whether extrapolatedOf may be used.
+func (e *rangeEvaluator) direct() bool {
+	switch e.call.name {
+	case "rate", "increase", "delta":
+		return e.windows.grid.Steps() <= maxDirectSteps
+	}
+	return false
+}
+
+// extrapolatedOf is extrapolated for samples that lie in columns; the times are
+// relative to base.
+func (e *rangeEvaluator) extrapolatedOf(times []int32, values []float64, base int64, out []float64) {
+	counter := e.call.name != "delta"
+	for step := range out {
+		at := e.windows.grid.At(step) - e.windows.offset
+		hi := upTo(times, at-base)
+		lo := upTo(times[:hi], at-e.call.span-base)
+		if hi-lo < 2 {
+			continue
 		}
-		if counter && change > 0 && first.F >= 0 {
-			// A counter was at zero no later than its slope says.
-			if toZero := sampled * (first.F / change); toZero < toStart {
-				toStart = toZero
+		window := values[lo:hi]
+		change, before := window[len(window)-1]-window[0], window[0]
+		if counter {
+			for _, v := range window[1:] {
+				if v < before {
+					change += before
+				}
+				before = v
 			}
 		}
-		if toEnd >= threshold {
-			toEnd = between / 2
+		first := promql.FPoint{T: base + int64(times[lo]), F: window[0]}
+		last := promql.FPoint{T: base + int64(times[hi-1]), F: window[len(window)-1]}
+		out[step] = e.extrapolate(change, first, last, hi-lo, at)
+	}
+}
+
+// upTo returns how many of the times, in order, are not after t.
+func upTo(times []int32, t int64) int {
+	lo, hi := 0, len(times)
+	for lo < hi {
+		if mid := (lo + hi) / 2; int64(times[mid]) <= t {
+			lo = mid + 1
+		} else {
+			hi = mid
 		}
-		factor := 1.0
-		if sampled != 0 {
-			factor = (sampled + toStart + toEnd) / sampled
+	}
+	return lo
+}
+
+// extrapolate extends a change over n samples to the ends of the window that ends
+// at a time. The rules are those of Prometheus' extrapolatedRate, and so is the
+// order of operations.
+func (e *rangeEvaluator) extrapolate(change float64, first, last promql.FPoint, n int, at int64) float64 {
+	toStart := float64(first.T-(at-e.call.span)) / 1000
+	toEnd := float64(at-last.T) / 1000
+	sampled := float64(last.T-first.T) / 1000
+	between := sampled / float64(n-1)
+	threshold := between * 1.1
+	if toStart >= threshold {
+		toStart = between / 2
+	}
+	if e.call.name != "delta" && change > 0 && first.F >= 0 {
+		// A counter was at zero no later than its slope says.
+		if toZero := sampled * (first.F / change); toZero < toStart {
+			toStart = toZero
 		}
-		out[step] = change * (factor / e.call.per)
-	})
+	}
+	if toEnd >= threshold {
+		toEnd = between / 2
+	}
+	factor := 1.0
+	if sampled != 0 {
+		factor = (sampled + toStart + toEnd) / sampled
+	}
+	return change * (factor / e.call.per)
 }
 
 // instant is irate and idelta: of the last two samples.

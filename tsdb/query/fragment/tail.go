@@ -232,16 +232,26 @@ func (t *tail) evaluate(ctx context.Context, f *Fragment, l Limits) (*Result, er
 
 // fromTail evaluates the series from one index to another.
 func (w *worker) fromTail(ctx context.Context, t *tail, from, to int) error {
+	direct := w.ranges != nil && w.ranges.direct()
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the evaluation knows
+	}
 	for i := from; i < to; i++ {
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the evaluation knows
-		}
 		s := &t.series[i]
 		if s.n == 0 {
 			continue
 		}
-		w.points = t.points(w.points[:0], i)
-		if err := w.evaluate(w.points, s.labels, s.group, s.order); err != nil {
+		var err error
+		if direct {
+			first := i * t.room
+			w.reset(w.e.f.grid.Steps())
+			w.ranges.extrapolatedOf(t.times[first:first+s.n], t.values[first:first+s.n], t.base, w.vals)
+			err = w.finish(s.labels, s.group, s.order)
+		} else {
+			w.points = t.points(w.points[:0], i)
+			err = w.evaluate(w.points, s.labels, s.group, s.order)
+		}
+		if err != nil {
 			return err
 		}
 	}
