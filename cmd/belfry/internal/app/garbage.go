@@ -22,10 +22,12 @@ const (
 	// little would be collected all the time as soon as work begins.
 	alwaysGarbage = 8 << 20
 
-	// collectorShare is how much CPU time collecting may take for each second that
-	// the rest of the process works. Ingest makes little garbage, so this is
+	// collectorShare is how much of the process' CPU time collecting may take. Ingest makes little garbage, so this is
 	// enough for next to none to stand; queries that make much get room for it.
 	collectorShare = 0.08
+
+	// dearer is how much more than the one before a collection is believed to cost.
+	dearer = 1.1
 
 	// paceEvery is how often the process is looked at, and paceMemory how much CPU
 	// time of its work is looked back at: idle time teaches nothing.
@@ -88,7 +90,7 @@ type garbagePace struct {
 	percent int
 	last    usage
 	cost    float64 // CPU seconds of a collection, a byte in use
-	rate    float64 // bytes allocated, a CPU second of work
+	rate    float64 // bytes allocated, a CPU second
 }
 
 // next returns how much garbage may stand, percent, and whether that is worth
@@ -97,15 +99,16 @@ type garbagePace struct {
 func (p *garbagePace) next(now usage) (percent int, changed bool) {
 	was := p.last
 	p.last = now
-	collector := now.collector - was.collector
 	if n := now.cycles - was.cycles; n > 0 && now.live > 0 {
-		cost := collector / float64(n) / float64(now.live)
+		// The runtime takes the time of its workers by the clock: it is too long where
+		// others want the CPU, and never too short.
+		cost := (now.collector - was.collector) / float64(n) / float64(now.live)
 		if p.cost == 0 {
 			p.cost = cost
 		}
-		p.cost += (cost - p.cost) / 2
+		p.cost = min(cost, p.cost*dearer)
 	}
-	if work := now.cpu - was.cpu - collector; work > 0 {
+	if work := now.cpu - was.cpu; work > 0 {
 		rate := float64(now.allocated-was.allocated) / work
 		p.rate += (rate - p.rate) * (1 - math.Exp(-work/paceMemory.Seconds()))
 	}

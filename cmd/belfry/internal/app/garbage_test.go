@@ -40,8 +40,7 @@ func TestGarbagePaceFollowsTheRateOfGarbage(t *testing.T) {
 			p.next(w.usage)
 		}
 		if p.percent < mostGarbage && p.percent > leastGarbage {
-			collector := w.collector - before.collector
-			require.InDelta(t, collectorShare, collector/(w.cpu-before.cpu-collector), collectorShare/4)
+			require.InDelta(t, collectorShare, (w.collector-before.collector)/(w.cpu-before.cpu), collectorShare/4)
 		}
 		return p.percent
 	}
@@ -69,4 +68,23 @@ func TestGarbagePaceIdlesAsItWorkedLast(t *testing.T) {
 		_, changed := p.next(w.usage)
 		require.False(t, changed && p.percent == mostGarbage)
 	}
+}
+
+func TestGarbagePaceDoesNotBelieveTheClockOfABusyMachine(t *testing.T) {
+	var w worker
+	p := garbagePace{percent: mostGarbage}
+	seen, said := 0.0, 0.0 // what collecting took, and by the clock
+	for i := range 60 {
+		w.work(1, 2e6, p.percent)
+		took := w.collector - seen
+		seen = w.collector
+		if i%3 > 0 {
+			took *= 5
+		}
+		said += took
+		now := w.usage
+		now.collector = said
+		p.next(now)
+	}
+	require.Equal(t, leastGarbage, p.percent)
 }
