@@ -278,7 +278,9 @@ func (db *DB) rewrite(ctx context.Context, h *partHandle, r reasons, clean uint6
 		info.clean = clean
 		src := &erasingSource{partSource: newPartSource(h), search: s}
 		defer src.close()
-		n, err := db.writePart(ctx, info, []mergeSource{src}, partOptions{level, db.o.BlockRows, db.pacerFor(info), db.erasedGroups(h, s)})
+		n, err := db.writePart(ctx, info, []mergeSource{src}, partOptions{
+			level, db.o.BlockRows, db.pacerFor(info), db.erasedGroups(h, s), int(h.rows - s.total),
+		})
 		if err != nil {
 			return counts, db.eraseFailed(h, err)
 		}

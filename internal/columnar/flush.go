@@ -130,15 +130,16 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 		return err
 	}
 	seq := db.nextSeq()
-	mem := db.memory.NewSet() // of what is derived from the rows to write them
+	mem, tmp := db.memory.NewSet(), db.memory.NewSet() // of what is derived from the rows to write them
 	defer mem.Release()
+	defer tmp.Release()
 	tenants := make([]string, 0, len(m.tenants))
 	for name := range m.tenants {
 		tenants = append(tenants, name)
 	}
 	sort.Strings(tenants)
 	for _, name := range tenants {
-		byDay := m.tenants[name].sortedSources(column.NewArena(mem))
+		byDay := m.tenants[name].sortedSources(column.NewArena(mem), column.NewArena(tmp))
 		groups, err := db.joinFlush(name, byDay, mem)
 		if err != nil {
 			return fail(err)
@@ -154,7 +155,9 @@ func (db *DB) flush(ctx context.Context, m *memTable) error {
 				known = &g
 			}
 			info := partInfo{tenant: name, day: day, seq: seq, clean: m.clean}
-			h, err := db.writePart(ctx, info, byDay[day], partOptions{level: encoding.Fast, blockRows: db.o.freshBlockRows(), groups: known})
+			h, err := db.writePart(ctx, info, byDay[day], partOptions{
+				level: encoding.Fast, blockRows: db.o.freshBlockRows(), groups: known, rows: m.rows,
+			})
 			if err != nil {
 				return fail(err)
 			}
@@ -197,6 +200,7 @@ type partOptions struct {
 	blockRows int
 	pace      *pacer       // nil: as fast as it goes
 	groups    *part.Groups // nil: nothing is known of them
+	rows      int          // at most
 }
 
 // writePart merges sources into a new part and opens it.
@@ -241,6 +245,7 @@ func (db *DB) fillPart(ctx context.Context, f vfs.File, sources []mergeSource, o
 	}
 	mem := db.memory.NewSet()
 	defer mem.Release()
+	w.Use(mem, o.rows)
 	if err := newMerger(&db.o, mem, w, o.blockRows, sources).run(ctx); err != nil {
 		return part.Meta{}, err
 	}
@@ -297,7 +302,7 @@ func (db *DB) syncDirs(info partInfo) error {
 // sortedSources sorts a tenant's blocks, split by the days that their rows are
 // filed under. The rows stay where they are, for queries and because a copy of
 // all would double the memtable.
-func (t *memTenant) sortedSources(a *column.Arena) map[int64][]mergeSource {
+func (t *memTenant) sortedSources(a, tmp *column.Arena) map[int64][]mergeSource {
 	order := make([]int, len(t.streams))
 	for i := range order {
 		order[i] = i
@@ -320,7 +325,7 @@ func (t *memTenant) sortedSources(a *column.Arena) map[int64][]mergeSource {
 			}
 		}
 		for day, rows := range days {
-			out[day] = append(out[day], newMemSource(t, b, sortRows(b, rows, rank, order, a), a))
+			out[day] = append(out[day], newMemSource(t, b, sortRows(b, rows, rank, order, a), a, tmp))
 		}
 	}
 	return out
@@ -367,6 +372,7 @@ type memSource struct {
 	b    *memBlock
 	rows []uint32 // of the block
 	a    *column.Arena
+	tmp  *column.Arena // of all sources: what only the making of one column takes
 	done bool
 	idx  []int // positions of the columns in the tenant
 	vecs []*Vector
@@ -376,8 +382,8 @@ type memSource struct {
 	derived []derivedColumn // of the rows in their order
 }
 
-func newMemSource(t *memTenant, b *memBlock, rows []uint32, a *column.Arena) *memSource {
-	return &memSource{t: t, b: b, rows: rows, a: a}
+func newMemSource(t *memTenant, b *memBlock, rows []uint32, a, tmp *column.Arena) *memSource {
+	return &memSource{t: t, b: b, rows: rows, a: a, tmp: tmp}
 }
 
 func (s *memSource) next() (*mergeBlock, error) {
@@ -432,7 +438,8 @@ func (s *memSource) vector(i int) (*Vector, error) {
 	switch {
 	case s.vecs[i] != nil:
 	case i < len(s.idx):
-		s.vecs[i] = s.b.cols[s.idx[i]].Vector(len(s.b.times), s.a).Gather(s.rows, s.a)
+		s.vecs[i] = s.b.cols[s.idx[i]].Vector(len(s.b.times), s.tmp).Gather(s.rows, s.a)
+		s.tmp.Reset()
 	default:
 		s.vecs[i] = s.derived[i-len(s.idx)].b.Vector(len(s.rows), s.a)
 	}

@@ -201,7 +201,7 @@ func (db *DB) merge(ctx context.Context, group []*partHandle) (err error) {
 	groups, err := db.rejoin(ctx, group, read)
 	var h *partHandle
 	if err == nil {
-		h, err = db.writePart(ctx, info, sources, partOptions{level, db.o.BlockRows, db.pacerFor(info), groups})
+		h, err = db.writePart(ctx, info, sources, partOptions{level, db.o.BlockRows, db.pacerFor(info), groups, int(rows)})
 	}
 	if err != nil {
 		if isCorrupt(err) {

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 )
 
 // A chunk is one column of one block as bytes: a head, and for long byte
@@ -57,9 +58,18 @@ func NewEncoder(c *encoding.Codec) *Encoder {
 	return &Encoder{PageBytes: DefaultPageBytes, codec: c, tpl: &templater{}}
 }
 
-// Reset forgets the builders that were encoded, and keeps the scratch memory.
+// Reset forgets the builders that were encoded and the memory that Use gave, and keeps other scratch memory.
 func (e *Encoder) Reset(pageBytes int) {
 	e.PageBytes, e.dictOf, e.tplOf = pageBytes, nil, nil
+	e.Use(nil)
+}
+
+// Use makes the encoder split text in memory of mem, until Reset; nil is the heap.
+func (e *Encoder) Use(mem *slab.Set) {
+	if e.tpl.mem != mem {
+		e.tpl.leave()
+		e.tpl.mem = mem
+	}
 }
 
 // FilterKind says what a chunk's Bloom filter holds.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 )
 
 // Text that programs print comes from few templates: constant text with numbers
@@ -61,6 +62,8 @@ var byteClass = func() (t [256]uint8) {
 
 // templater splits values into templates and slots. It keeps scratch memory.
 type templater struct {
+	mem *slab.Set // for what there is of each value; nil: the heap
+
 	list  Builder  // the templates
 	uses  []uint32 // of each
 	slots [][2]int // number and text slots of each
@@ -101,6 +104,7 @@ func (t *templater) split(b *Builder) bool {
 	t.uses, t.slots, t.ids = t.uses[:0], t.slots[:0], t.ids[:0]
 	t.slotAt, t.slotOf = t.slotAt[:0], append(t.slotOf[:0], 0)
 	t.numbers, t.widths, t.places = t.numbers[:0], t.widths[:0], t.places[:0]
+	t.ids = slab.Grow(t.mem, t.ids, b.count)
 	if t.table == nil {
 		t.table = make([]uint32, 4*maxTemplates)
 	}
@@ -115,6 +119,12 @@ func (t *templater) split(b *Builder) bool {
 		}
 	}
 	return t.worth(b)
+}
+
+// leave forgets all values.
+func (t *templater) leave() {
+	t.ids, t.numbers, t.widths, t.places = nil, nil, nil, nil
+	t.spare, t.sorted, t.digits = nil, nil, nil
 }
 
 // worth reports whether most of the text has a template, and moves the rest.
@@ -186,13 +196,18 @@ func (t *templater) fits(id uint32, data []byte, start, end uint32) bool {
 		if i == from || i-from > maxDigits {
 			break
 		}
-		t.numbers = append(t.numbers, n)
-		t.widths = append(t.widths, uint8(i-from))
-		t.places = append(t.places, span{from, i, true})
+		t.addNumber(n, span{from, i, true})
 		done = slot + 1
 	}
 	t.numbers, t.widths, t.places = t.numbers[:numbers], t.widths[:numbers], t.places[:places]
 	return false
+}
+
+// addNumber adds what fills a number's slot.
+func (t *templater) addNumber(n uint64, at span) {
+	t.numbers = append(slab.Grow(t.mem, t.numbers, 1), n)
+	t.widths = append(slab.Grow(t.mem, t.widths, 1), uint8(at.end-at.start))
+	t.places = append(slab.Grow(t.mem, t.places, 1), at)
 }
 
 // splitValue adds a value; false if it cannot be.
@@ -220,13 +235,12 @@ func (t *templater) parseValue(data []byte, start, end uint32) bool {
 		key = append(key, data[lit:from]...)
 		if number {
 			key = append(key, numberSlot)
-			t.numbers = append(t.numbers, parseDigits(data[from:to]))
-			t.widths = append(t.widths, uint8(to-from))
+			t.addNumber(parseDigits(data[from:to]), span{from, to, true})
 		} else {
 			key = append(key, textSlot)
+			t.places = append(slab.Grow(t.mem, t.places, 1), span{from, to, false})
 			texts++
 		}
-		t.places = append(t.places, span{from, to, number})
 		lit = to
 	}
 	for i := start; i < end; {
@@ -265,7 +279,7 @@ func (t *templater) parseValue(data []byte, start, end uint32) bool {
 	id, ok := t.intern(key, len(t.numbers)-numbers, texts)
 	if !ok {
 		t.numbers, t.widths = t.numbers[:numbers], t.widths[:numbers]
-		t.places = append(t.places[:first], span{start, end, false})
+		t.places = append(slab.Grow(t.mem, t.places[:first], 1), span{start, end, false})
 		id, _ = t.intern([]byte(restTemplate), 0, 1)
 	}
 	t.ids = append(t.ids, id)
@@ -332,7 +346,7 @@ func (t *templater) prune(b *Builder) {
 	}
 	rest, _ := t.intern([]byte(restTemplate), 0, 1)
 	numbers, places := 0, 0
-	keptNumbers, keptPlaces := t.numbers[:0], t.spare[:0]
+	keptNumbers, keptPlaces := t.numbers[:0], slab.Grow(t.mem, t.spare[:0], len(t.places))
 	for i, id := range t.ids {
 		n, all := t.slots[id][0], t.slots[id][0]+t.slots[id][1]
 		if t.uses[id] < minTemplateUses {
@@ -407,9 +421,7 @@ func (e *Encoder) appendNumbers(dst []byte) []byte {
 		base[id] = sum
 		sum += int(n) * t.slots[id][0]
 	}
-	if cap(t.sorted) < sum {
-		t.sorted, t.digits = make([]uint64, sum), make([]uint8, sum)
-	}
+	t.sorted, t.digits = slab.Grow(t.mem, t.sorted[:0], sum), slab.Grow(t.mem, t.digits[:0], sum)
 	sorted, widths := t.sorted[:sum], t.digits[:sum]
 	rank := make([]int, len(t.uses))
 	at := 0

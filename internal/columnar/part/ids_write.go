@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 )
 
 // idEntries collects the entries of an ID index. They are kept in buckets by the
@@ -13,6 +14,18 @@ import (
 type idEntries struct {
 	buckets [256][]idEntry
 	count   int
+}
+
+// newIDEntries returns an empty collection with room in mem (nil: the heap) for the entries of so many rows,
+// if their hashes are spread as hashes are.
+func newIDEntries(rows int, mem *slab.Set) *idEntries {
+	s := &idEntries{}
+	each := rows/len(s.buckets) + rows/len(s.buckets)/8
+	room := slab.Make[idEntry](mem, each*len(s.buckets))
+	for i := range s.buckets {
+		s.buckets[i] = room[i*each : i*each : (i+1)*each]
+	}
+	return s
 }
 
 // idEntry is a row's hash, in two halves so that an entry takes 12 bytes, and place.

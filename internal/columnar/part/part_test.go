@@ -9,6 +9,7 @@ import (
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 	"belfry/internal/vfs"
 
 	"github.com/stretchr/testify/require"
@@ -46,7 +47,8 @@ func write(t testing.TB, blocks int) (*vfs.Mem, *encoding.Codec) {
 	return mem, codec
 }
 
-// TestWriterIsUsedAgain: what a writer writes does not depend on what it wrote, or gave up, before.
+// TestWriterIsUsedAgain: what a writer writes does not depend on what it wrote, or gave up, before, nor on where
+// its memory is from.
 func TestWriterIsUsedAgain(t *testing.T) {
 	codec, err := encoding.NewCodec(1)
 	require.NoError(t, err)
@@ -86,11 +88,22 @@ func TestWriterIsUsedAgain(t *testing.T) {
 	w := NewWriter(create("other"), codec, encoding.Small, 1<<16)
 	fill(w, "others", true)
 	w.Reset(nil, 0, 0)
+	pool := slab.NewPool(slab.Options{Guard: true})
+	t.Cleanup(pool.Close)
+	set := pool.NewSet()
 	w.Reset(create("given up"), encoding.Fast, 1<<14)
+	w.Use(set, 100)
 	fill(w, "more", false)
-	w.Reset(create("again"), encoding.Fast, 1<<14)
-	fill(w, "words of one", true)
-	require.Equal(t, content("fresh"), content("again"))
+	w.Reset(nil, 0, 0)
+	set.Release()
+	for _, rows := range []int{0, 100, 100_000} {
+		w.Reset(create("again"), encoding.Fast, 1<<14)
+		w.Use(set, rows)
+		fill(w, "words of one", true)
+		w.Reset(nil, 0, 0)
+		set.Release()
+		require.Equal(t, content("fresh"), content("again"))
+	}
 }
 
 func testID(n int) []byte { return fmt.Appendf(nil, "%016d", n) }

@@ -9,6 +9,7 @@ import (
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 	"belfry/internal/vfs"
 )
 
@@ -16,7 +17,6 @@ import (
 type Writer struct {
 	// Pause, if set, is called between pieces of work of a few milliseconds. Its error ends the write.
 	Pause func() error
-
 	f     vfs.File
 	codec *encoding.Codec
 	enc   *column.Encoder
@@ -25,6 +25,8 @@ type Writer struct {
 	off     int64
 	buf     []byte
 	words   []uint64
+	mem     *slab.Set // nil: the heap
+	rows    int       // that will be written, at most, if that is known
 	blocks  []Block
 	streams []Stream
 	columns []Column
@@ -61,6 +63,13 @@ func (w *Writer) Reset(f vfs.File, level encoding.Level, pageBytes int) {
 	w.buf = append(w.buf, magicHead...)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, version)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, 0)
+}
+
+// Use makes the writer take what it needs of memory for each row from mem, which is left to it until the next
+// Reset. rows is how many there will be at most, if that is known.
+func (w *Writer) Use(mem *slab.Set, rows int) {
+	w.mem, w.rows = mem, rows
+	w.enc.Use(mem)
 }
 
 // Column returns the number of a column, adding it to the dictionary.
@@ -196,14 +205,11 @@ func (w *Writer) indexIDs(col int, b *column.Builder) {
 	block := uint32(len(w.blocks)) << 16
 	ids := w.ids[col]
 	if ids == nil {
-		ids = &idEntries{}
+		ids = newIDEntries(w.rows, w.mem)
 		w.ids[col] = ids
 	}
 	b.EachBytes(func(row uint32, v []byte) { ids.add(encoding.HashValue(v), block|row) })
 }
-
-// Rows returns the rows written so far.
-func (w *Writer) Rows() uint64 { return w.meta.Rows }
 
 // Blocks returns the blocks written so far.
 func (w *Writer) Blocks() int { return len(w.blocks) }
