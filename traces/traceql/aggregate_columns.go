@@ -42,7 +42,8 @@ type columnAggregator struct {
 
 	groups  []*group // that the rows of the columns are in
 	numbers []int32  // of each row's group in groups, from 1; 0: it does not count
-	table   []int32  // the numbers by the combination of a row's keys
+	counts  countsPool
+	table   []int32 // the numbers by the combination of a row's keys
 
 	comparer comparer
 }
@@ -199,7 +200,7 @@ func (c *columnAggregator) first(cols traces.Columns, row int, g *group, cell *c
 	}
 	cell.low, cell.high = value, value
 	if c.a.quantiles && cell.sketch == nil {
-		cell.sketch = &sketch{}
+		cell.sketch = &sketch{pool: &c.counts}
 	}
 	return c.exemplar(cols, row, g, value)
 }

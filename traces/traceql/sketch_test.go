@@ -56,16 +56,20 @@ func TestBucketsBoundTheirValues(t *testing.T) {
 }
 
 func TestFewNumbersAreRankedAsTheyCame(t *testing.T) {
-	var s sketch
-	for _, v := range []float64{8, 1, -2, 0, 4, -16} {
-		s.add(v)
+	few := func() *sketch {
+		var s sketch
+		for _, v := range []float64{8, 1, -2, 0, 4, -16} {
+			s.add(v)
+		}
+		return &s
 	}
+	s := few()
 	for rank, want := range []float64{-16, -2, 0, 1, 4, 8} {
 		require.InDelta(t, want, s.ranked(int64(rank)+1), math.Abs(want)*0.01)
 	}
 	var sum sketch
-	sum.merge(&s)
-	sum.merge(&s)
+	sum.merge(few())
+	sum.merge(few())
 	for rank, want := range []float64{-16, -16, -2, -2, 0, 0, 1, 1, 4, 4, 8, 8} {
 		require.InDelta(t, want, sum.ranked(int64(rank)+1), math.Abs(want)*0.01)
 	}
