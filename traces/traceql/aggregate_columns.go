@@ -52,6 +52,9 @@ type columnAggregator struct {
 type groupKeys struct {
 	ids    []uint32
 	values []traces.Value // by number
+
+	room  []uint32 // for ids
+	small []uint32 // the numbers of integers near each other
 }
 
 func newColumnAggregator(a *aggregator, filter Expr) *columnAggregator {
@@ -123,32 +126,63 @@ func (c *columnAggregator) readKeys() {
 }
 
 func (k *groupKeys) read(col *traces.Column, n int) {
-	switch {
-	case col == nil:
-		k.values = make([]traces.Value, 1)
-		k.ids = make([]uint32, n)
-	case col.Nums == nil:
+	if col != nil && col.Nums == nil {
 		k.values, k.ids = col.Dict, col.IDs
-	default:
-		k.values = make([]traces.Value, 1)
-		k.ids = make([]uint32, n)
-		known := map[uint64]uint32{}
-		last, lastID := uint64(0), uint32(0)
-		for i, word := range col.Nums {
-			if !col.Has(i) {
-				continue
-			}
-			if lastID == 0 || word != last {
-				id := known[word]
-				if id == 0 {
-					id = uint32(len(k.values))
-					known[word] = id
-					k.values = append(k.values, traces.NumValue(col.Kind, word))
-				}
-				last, lastID = word, id
-			}
-			k.ids[i] = lastID
+		return
+	}
+	k.room = slices.Grow(k.room[:0], n)[:n]
+	clear(k.room)
+	k.ids, k.values = k.room, make([]traces.Value, 1)
+	if col != nil && !k.readSmall(col) {
+		k.readNums(col)
+	}
+}
+
+// mostSmall is how far apart integers may be for readSmall.
+const mostSmall = 1 << 12
+
+// readSmall numbers integers that are near each other; false if they are not.
+func (k *groupKeys) readSmall(col *traces.Column) bool {
+	if col.Kind == traces.KindFloat || len(col.Nums) == 0 || col.Present != nil {
+		return false
+	}
+	low, high := int64(col.Nums[0]), int64(col.Nums[0])
+	for _, word := range col.Nums {
+		low, high = min(low, int64(word)), max(high, int64(word))
+	}
+	if span := uint64(high) - uint64(low); span >= mostSmall {
+		return false
+	}
+	k.small = slices.Grow(k.small[:0], mostSmall)[:mostSmall]
+	clear(k.small)
+	for i, word := range col.Nums {
+		id := &k.small[(word-uint64(low))%mostSmall]
+		if *id == 0 {
+			*id = uint32(len(k.values))
+			k.values = append(k.values, traces.NumValue(col.Kind, word))
 		}
+		k.ids[i] = *id
+	}
+	return true
+}
+
+func (k *groupKeys) readNums(col *traces.Column) {
+	known := map[uint64]uint32{}
+	last, lastID := uint64(0), uint32(0)
+	for i, word := range col.Nums {
+		if !col.Has(i) {
+			continue
+		}
+		if lastID == 0 || word != last {
+			id := known[word]
+			if id == 0 {
+				id = uint32(len(k.values))
+				known[word] = id
+				k.values = append(k.values, traces.NumValue(col.Kind, word))
+			}
+			last, lastID = word, id
+		}
+		k.ids[i] = lastID
 	}
 }
 

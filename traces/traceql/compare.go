@@ -24,11 +24,14 @@ type comparedField struct {
 	values map[string]*valueCounts // by text
 	totals []int64
 	over   bool // there are more values than are told apart
+	met    int  // values met so far
 }
 
 type valueCounts struct {
 	value  traces.Value
 	counts []int64
+	total  int64
+	seen   int // how many other values were met before
 }
 
 var metaTypes = [2]string{"baseline", "selection"}
@@ -65,7 +68,8 @@ func (f *comparedField) value(v traces.Value) *valueCounts {
 		f.over = true
 		return nil
 	}
-	out := &valueCounts{value: v, counts: make([]int64, len(f.totals))}
+	out := &valueCounts{value: v, counts: make([]int64, len(f.totals)), seen: f.met}
+	f.met++
 	f.of.cells += len(out.counts)
 	f.values[text] = out
 	return out
@@ -80,14 +84,31 @@ func (f *comparedField) full() bool {
 // comes late is counted, too. What is forgotten was seen less often than all that stay (lossy
 // counting; Manku and Motwani, "Approximate Frequency Counts over Data Streams", 2002).
 func (f *comparedField) makeRoom() {
-	if !f.over || !f.full() {
+	if !f.over || !f.full() || len(f.values) == 0 {
 		return
 	}
-	list := f.top(0, len(f.totals), len(f.values))
-	for _, v := range list[len(list)/2:] {
-		delete(f.values, v.value.Text())
-		f.of.cells -= len(v.counts)
+	ranks := make([]uint64, 0, len(f.values))
+	for _, v := range f.values {
+		ranks = append(ranks, v.rank())
 	}
+	slices.Sort(ranks)
+	least := ranks[len(ranks)/2]
+	for text, v := range f.values {
+		if v.rank() < least {
+			delete(f.values, text)
+			f.of.cells -= len(v.counts)
+		}
+	}
+}
+
+// rank orders values by how often they were seen, those seen as often by who came first.
+func (v *valueCounts) rank() uint64 {
+	return uint64(min(v.total, math.MaxUint32))<<32 | uint64(math.MaxUint32-min(v.seen, math.MaxUint32))
+}
+
+func (v *valueCounts) add(place int32, n int64) {
+	v.counts[place] += n
+	v.total += n
 }
 
 // count counts a span's value.
@@ -97,7 +118,7 @@ func (f *comparedField) count(v traces.Value, place int) {
 	}
 	f.totals[place]++
 	if counts := f.value(v); counts != nil {
-		counts.counts[place]++
+		counts.add(int32(place), 1)
 	} else {
 		f.makeRoom() // for the next
 	}
@@ -137,6 +158,7 @@ func (c *comparison) merge(o *comparison) {
 		for text, counts := range from.values {
 			if have := into.values[text]; have != nil {
 				addTo(have.counts, counts.counts)
+				have.total += counts.total
 			} else {
 				into.values[text] = counts
 			}

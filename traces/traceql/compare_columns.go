@@ -1,6 +1,10 @@
 package traceql
 
-import "belfry/traces"
+import (
+	"slices"
+
+	"belfry/traces"
+)
 
 // compareEvery is how few of the values are looked at of an attribute of which there are more
 // than are told apart, where most are distinct; each stands for so many.
@@ -12,7 +16,13 @@ type comparer struct {
 	run     []int64 // counts of a run of rows by place, zero between runs
 	touched []int32 // the places in run that are not zero
 	table   []*valueCounts
+	keys    groupKeys
+	all     []uint32 // how many rows are in each place
+	dense   []uint32 // counts by the number of a value, then by place
 }
+
+// maxDense bounds the counts of a block's values that are kept one beside the other.
+const maxDense = 1 << 16
 
 // compare counts the values of all attributes of the rows of keep (nil: all), column by column.
 func (c *columnAggregator) compare(keep []bool) error {
@@ -54,6 +64,14 @@ func (c *columnAggregator) comparePlaces(keep []bool) error {
 		places = append(places, int32(c.a.compare.place(def, start, int(steps[i]), selected == nil || selected[i])))
 	}
 	c.comparer.places = places
+	all := slices.Grow(c.comparer.all[:0], 2*c.a.steps)[:2*c.a.steps]
+	clear(all)
+	for _, place := range places {
+		if place != noPlace {
+			all[place]++
+		}
+	}
+	c.comparer.all = all
 	return nil
 }
 
@@ -83,7 +101,7 @@ func (c *columnAggregator) compareResources() {
 			for _, place := range m.touched {
 				f.totals[place] += m.run[place]
 				if counts != nil {
-					counts.counts[place] += m.run[place]
+					counts.add(place, m.run[place])
 				}
 			}
 		}
@@ -111,9 +129,16 @@ func (c *columnAggregator) compareField(field traces.Field) error {
 	if err != nil || col == nil {
 		return err
 	}
-	var keys groupKeys
+	keys, ref := &c.comparer.keys, FieldRef{Field: field}
 	keys.read(col, c.eval.n)
-	ref := FieldRef{Field: field}
+	switch n := len(keys.values); {
+	case n == 2 && !slices.Contains(keys.ids, 0):
+		f.addRow(outputValue(ref, keys.values[1]), c.comparer.all)
+		return nil
+	case n*len(f.totals) <= maxDense:
+		c.comparer.countDense(f, ref)
+		return nil
+	}
 	c.comparer.start(len(keys.values))
 	for i, place := range c.comparer.places {
 		id := keys.ids[i]
@@ -122,16 +147,52 @@ func (c *columnAggregator) compareField(field traces.Field) error {
 		}
 		counts := c.comparer.table[id]
 		if counts == nil {
-			v := keys.values[id]
-			if s := typed(ref, v); s.Type == TypeStatus || s.Type == TypeKind {
-				v = s.Output()
-			}
-			counts = c.comparer.resolve(f, id, v)
+			counts = c.comparer.resolve(f, id, outputValue(ref, keys.values[id]))
 		}
 		f.totals[place]++
-		counts.counts[place]++
+		counts.add(place, 1)
 	}
 	return nil
+}
+
+// outputValue is how a value is shown.
+func outputValue(ref FieldRef, v traces.Value) traces.Value {
+	if s := typed(ref, v); s.Type == TypeStatus || s.Type == TypeKind {
+		return s.Output()
+	}
+	return v
+}
+
+// countDense counts the values of keys, of which there are few.
+func (m *comparer) countDense(f *comparedField, ref FieldRef) {
+	places := len(f.totals)
+	m.dense = slices.Grow(m.dense[:0], maxDense)[:len(m.keys.values)*places]
+	clear(m.dense)
+	for i, place := range m.places {
+		if place != noPlace {
+			m.dense[int(m.keys.ids[i])*places+int(place)]++
+		}
+	}
+	for id := 1; id < len(m.keys.values); id++ {
+		f.addRow(outputValue(ref, m.keys.values[id]), m.dense[id*places:(id+1)*places])
+	}
+}
+
+// addRow adds a value's counts by place.
+func (f *comparedField) addRow(v traces.Value, counts []uint32) {
+	var into *valueCounts
+	for place, n := range counts {
+		if n == 0 {
+			continue
+		}
+		if into == nil {
+			if into = f.value(v); into == nil {
+				into = &f.of.rest
+			}
+		}
+		f.totals[place] += int64(n)
+		into.add(int32(place), int64(n))
+	}
 }
 
 // start begins a column of so many values.
@@ -164,7 +225,7 @@ func (c *columnAggregator) compareSample(f *comparedField, s *traces.Sample) {
 		place := c.comparer.places[i]
 		if v := s.Column.Value(i / compareEvery); place != noPlace && !v.IsNil() {
 			if counts := f.value(v); counts != nil {
-				counts.counts[place] += compareEvery
+				counts.add(place, compareEvery)
 			}
 		}
 	}
