@@ -119,7 +119,8 @@ func (p *garbagePace) next(now usage) (percent int, changed bool) {
 	percent = int(100 * p.cost * p.rate / collectorShare)
 	percent = min(max(percent, floor), mostGarbage)
 	// Setting stops the process for a moment.
-	if diff := percent - p.percent; diff*diff*100 < p.percent*p.percent {
+	diff := percent - p.percent
+	if diff == 0 || (diff*diff*100 < p.percent*p.percent && percent != floor && percent != mostGarbage) {
 		return p.percent, false
 	}
 	p.percent = percent

@@ -64,7 +64,7 @@ func TestGarbagePaceIdlesAsItWorkedLast(t *testing.T) {
 		p.next(w.usage)
 	}
 	for range 1000 {
-		w.work(0.0001, 1e9, p.percent) // next to nothing, all of it garbage
+		w.work(0.0001, 1e7, p.percent) // next to nothing, and more garbage than before
 		_, changed := p.next(w.usage)
 		require.False(t, changed && p.percent == mostGarbage)
 	}
