@@ -9,6 +9,8 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/tsdb"
+
+	"belfry/tsdb/internal/scan"
 )
 
 // Names in a block's folder.
@@ -161,57 +163,5 @@ func parse(file []byte) (l layout, meta Meta, err error) {
 	return l, meta, nil
 }
 
-// scanner takes a section apart. After a failure it returns zeros.
-type scanner struct {
-	src []byte
-	err error
-}
-
-func (s *scanner) fail(what string) {
-	if s.err == nil {
-		s.err = corruptf("%s", what)
-	}
-	s.src = nil
-}
-
-func (s *scanner) uvarint() uint64 {
-	if len(s.src) > 0 && s.src[0] < 0x80 {
-		u := s.src[0]
-		s.src = s.src[1:]
-		return uint64(u)
-	}
-	u, n := binary.Uvarint(s.src)
-	if n <= 0 {
-		s.fail("number")
-		return 0
-	}
-	s.src = s.src[n:]
-	return u
-}
-
-// count is a number of things of at least one byte each that follow.
-func (s *scanner) count() int {
-	n := s.uvarint()
-	if n > uint64(len(s.src)) {
-		s.fail("count")
-		return 0
-	}
-	return int(n)
-}
-
-func (s *scanner) varint() int64 {
-	u := s.uvarint()
-	return int64(u>>1) ^ -int64(u&1)
-}
-
-func (s *scanner) bytes(n uint64) []byte {
-	if n > uint64(len(s.src)) {
-		s.fail("length")
-		return nil
-	}
-	b := s.src[:n:n]
-	s.src = s.src[n:]
-	return b
-}
-
-func (s *scanner) sized() []byte { return s.bytes(s.uvarint()) }
+// scanner takes a section apart.
+func scanner(section []byte) scan.Scanner { return scan.New(section, ErrCorrupt) }

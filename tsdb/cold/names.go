@@ -47,23 +47,23 @@ type values struct {
 }
 
 func parseNames(section, postings []byte) (*names, error) {
-	s := scanner{src: section}
-	n := s.count()
+	s := scanner(section)
+	n := s.Count()
 	out := &names{names: make([]string, n), of: make([]values, n)}
 	for i := range n {
-		out.names[i] = string(s.sized())
+		out.names[i] = string(s.Sized())
 		v := &out.of[i]
-		v.n = int(min(s.uvarint(), 1<<31))
-		v.coded, v.lengths = s.sized(), s.sized()
+		v.n = int(min(s.Uvarint(), 1<<31))
+		v.coded, v.lengths = s.Sized(), s.Sized()
 		if v.n > len(v.lengths) { // each takes a byte or more
-			s.fail("values")
+			s.Fail("values")
 		}
-		if s.err != nil {
-			return nil, s.err
+		if s.Err() != nil {
+			return nil, s.Err()
 		}
 		size := uint64(0)
-		for l := (scanner{src: v.lengths}); len(l.src) > 0; {
-			size += min(l.uvarint(), 1<<40)
+		for l := scanner(v.lengths); l.Len() > 0; {
+			size += min(l.Uvarint(), 1<<40)
 		}
 		if size > uint64(len(postings)) {
 			return nil, corruptf("postings of %s", out.names[i])
@@ -82,12 +82,12 @@ func (v *values) load() error {
 		var text strings.Builder
 		starts := make([]uint32, v.n+1)
 		v.ends = make([]uint32, v.n)
-		coded, lengths := scanner{src: v.coded}, scanner{src: v.lengths}
+		coded, lengths := scanner(v.coded), scanner(v.lengths)
 		last, end := "", uint64(0)
 		for i := range v.n {
-			common, rest := coded.uvarint(), coded.sized()
-			end += lengths.uvarint()
-			if coded.err != nil || lengths.err != nil || common > uint64(len(last)) || end > uint64(len(v.postings)) {
+			common, rest := coded.Uvarint(), coded.Sized()
+			end += lengths.Uvarint()
+			if coded.Err() != nil || lengths.Err() != nil || common > uint64(len(last)) || end > uint64(len(v.postings)) {
 				v.err = corruptf("values of a label")
 				return
 			}

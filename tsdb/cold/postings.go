@@ -59,23 +59,23 @@ func addPostings(set *roaring.Bitmap, postings []byte) error {
 	if len(postings) == 0 {
 		return corruptf("no postings")
 	}
-	s := scanner{src: postings[1:]}
+	s := scanner(postings[1:])
 	switch postings[0] {
 	case postingsRange:
-		first, n := s.uvarint(), s.uvarint()
+		first, n := s.Uvarint(), s.Uvarint()
 		if first > 1<<32 || n > 1<<32-first {
 			return corruptf("range of postings")
 		}
 		set.AddRange(first, first+n)
 	case postingsList:
-		n := s.count()
+		n := s.Count()
 		if n > maxPostingsList {
 			return corruptf("list of postings")
 		}
 		var ids [maxPostingsList]uint32
 		last := uint32(0)
 		for i := range n {
-			last += uint32(s.uvarint())
+			last += uint32(s.Uvarint())
 			ids[i] = last
 		}
 		set.AddMany(ids[:n])
@@ -91,5 +91,5 @@ func addPostings(set *roaring.Bitmap, postings []byte) error {
 	default:
 		return corruptf("postings of kind %d", postings[0])
 	}
-	return s.err
+	return s.Err()
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"belfry/tsdb/internal/scan"
 )
 
 // The section of series holds, for each series in order:
@@ -93,7 +95,7 @@ func appendSeries(dst []byte, last, ls []label, groupStart bool, chunks []chunk)
 // without beginning anew.
 type seriesReader struct {
 	b      *Block
-	s      scanner
+	s      scan.Scanner
 	next   uint32 // number of the series that s is at; 0 if none
 	offset uint64 // of its chunks
 
@@ -115,16 +117,16 @@ func (r *seriesReader) read(id uint32) error {
 		if uint64(start) > uint64(len(all)) {
 			return corruptf("group of series %d", id)
 		}
-		r.s = scanner{src: all[start:]}
+		r.s = scanner(all[start:])
 		r.offset = binary.LittleEndian.Uint64(entry[4:])
 		r.next = group*seriesGroup + 1
 		r.labels = r.labels[:0]
 	}
 	for r.next <= id {
 		r.step()
-		if r.s.err != nil {
+		if r.s.Err() != nil {
 			r.next = 0
-			return r.s.err
+			return r.s.Err()
 		}
 		r.next++
 	}
@@ -133,14 +135,14 @@ func (r *seriesReader) read(id uint32) error {
 
 // step reads the series that the scanner is at.
 func (r *seriesReader) step() {
-	head := r.s.uvarint()
+	head := r.s.Uvarint()
 	common, n := head>>1, uint64(len(r.labels))
 	sameNames := head&1 == 1
 	if !sameNames {
-		n = r.s.uvarint()
+		n = r.s.Uvarint()
 	}
 	if common > n || common > uint64(len(r.labels)) || n > MaxLabels {
-		r.s.fail("labels")
+		r.s.Fail("labels")
 		return
 	}
 	for uint64(len(r.labels)) < n {
@@ -150,20 +152,20 @@ func (r *seriesReader) step() {
 	for i := common; i < n; i++ {
 		l := &r.labels[i]
 		if !sameNames {
-			l.name = uint32(r.s.uvarint())
+			l.name = uint32(r.s.Uvarint())
 		}
-		l.value = uint32(r.s.uvarint())
+		l.value = uint32(r.s.Uvarint())
 		if uint64(l.name) >= uint64(len(r.b.names.of)) || uint64(l.value) >= uint64(r.b.names.of[l.name].n) {
-			r.s.fail("label")
+			r.s.Fail("label")
 			return
 		}
 	}
-	chunks := r.s.count()
+	chunks := r.s.Count()
 	r.chunks = r.chunks[:0]
 	before := int64(0)
 	for range chunks {
 		c := r.chunk(before)
-		if r.s.err != nil {
+		if r.s.Err() != nil {
 			return
 		}
 		r.chunks = append(r.chunks, c)
@@ -175,28 +177,28 @@ func (r *seriesReader) step() {
 // chunk reads a chunk; the one before it ended at a time.
 func (r *seriesReader) chunk(before int64) chunk {
 	c := chunk{offset: r.offset}
-	which := r.s.uvarint()
+	which := r.s.Uvarint()
 	if which&1 == 0 {
 		if which>>1 >= uint64(len(r.b.times)) {
-			r.s.fail("column of times")
+			r.s.Fail("column of times")
 			return c
 		}
 		t := &r.b.times[which>>1]
 		c.times, c.n, c.mint, c.maxt = uint32(which>>1), uint32(t.n), t.mint, t.maxt
 	} else {
 		c.n = uint32(which >> 1)
-		if enc := r.s.bytes(1); enc != nil {
+		if enc := r.s.Bytes(1); enc != nil {
 			c.encoding = chunkenc.Encoding(enc[0])
 		}
-		c.mint = before + r.s.varint()
-		c.maxt = c.mint + int64(r.s.uvarint())
+		c.mint = before + r.s.Varint()
+		c.maxt = c.mint + int64(r.s.Uvarint())
 		if c.encoding == chunkenc.EncNone {
-			r.s.fail("chunk encoding")
+			r.s.Fail("chunk encoding")
 		}
 	}
-	length := r.s.uvarint()
+	length := r.s.Uvarint()
 	if all := uint64(len(r.b.sections[sectionColumns])); length > all || r.offset > all-length {
-		r.s.fail("chunk is outside of the columns")
+		r.s.Fail("chunk is outside of the columns")
 	}
 	c.length = uint32(length)
 	return c

@@ -93,20 +93,20 @@ const maxDecodedTimes = 32 << 20
 
 func parseTimes(dir, columns []byte) ([]timesColumn, error) {
 	n := 0
-	for s := (scanner{src: dir}); len(s.src) > 0; n++ {
-		s.uvarint()
-		s.uvarint()
-		s.varint()
-		s.uvarint()
+	for s := scanner(dir); s.Len() > 0; n++ {
+		s.Uvarint()
+		s.Uvarint()
+		s.Varint()
+		s.Uvarint()
 	}
 	out := make([]timesColumn, n)
-	s := scanner{src: dir}
+	s := scanner(dir)
 	for i := range out {
-		length, n := s.uvarint(), s.uvarint()
+		length, n := s.Uvarint(), s.Uvarint()
 		t := &out[i]
-		t.mint = s.varint()
-		t.maxt = t.mint + int64(s.uvarint())
-		if s.err != nil || length > uint64(len(columns)) || n == 0 || n > MaxColumn || t.maxt < t.mint {
+		t.mint = s.Varint()
+		t.maxt = t.mint + int64(s.Uvarint())
+		if s.Err() != nil || length > uint64(len(columns)) || n == 0 || n > MaxColumn || t.maxt < t.mint {
 			return nil, corruptf("directory of times")
 		}
 		t.n = int(n)

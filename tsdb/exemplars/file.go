@@ -122,18 +122,18 @@ func (r *reader) run() ([]exemplar.QueryResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scanner{src: dir}
-	for range s.count() {
-		r.strings = append(r.strings, s.text())
+	s := scanner(dir)
+	for range s.Count() {
+		r.strings = append(r.strings, s.Text())
 	}
 	offset := int64(headerSize)
-	for range s.count() {
-		b := blockAt{offset: offset, length: s.uvarint()}
-		if crc := s.bytes(4); len(crc) == 4 {
+	for range s.Count() {
+		b := blockAt{offset: offset, length: s.Uvarint()}
+		if crc := s.Bytes(4); len(crc) == 4 {
 			b.crc = binary.LittleEndian.Uint32(crc)
 		}
 		if b.length > r.f.dirOffset-uint64(offset) { //nolint:gosec // positive
-			s.fail("length of a block")
+			s.Fail("length of a block")
 			break
 		}
 		offset += int64(b.length) //nolint:gosec // within the file
@@ -144,13 +144,13 @@ func (r *reader) run() ([]exemplar.QueryResult, error) {
 		out   []exemplar.QueryResult
 		pairs []uint64
 	)
-	for range s.count() {
+	for range s.Count() {
 		pairs = pairs[:0]
-		for range 2 * s.count() {
-			pairs = append(pairs, s.uvarint())
+		for range 2 * s.Count() {
+			pairs = append(pairs, s.Uvarint())
 		}
-		block, at, n := s.uvarint(), s.uvarint(), s.uvarint()
-		if s.err != nil {
+		block, at, n := s.Uvarint(), s.Uvarint(), s.Uvarint()
+		if s.Err() != nil {
 			break
 		}
 		if slices.ContainsFunc(pairs, func(id uint64) bool { return id >= uint64(len(r.strings)) }) || block >= uint64(len(r.blocks)) {
@@ -167,7 +167,7 @@ func (r *reader) run() ([]exemplar.QueryResult, error) {
 			out = append(out, exemplar.QueryResult{SeriesLabels: r.build(pairs), Exemplars: found})
 		}
 	}
-	return out, s.err
+	return out, s.Err()
 }
 
 func (r *reader) build(pairs []uint64) labels.Labels {
@@ -193,11 +193,11 @@ func (r *reader) series(block int, at, n uint64) (out []exemplar.Exemplar, err e
 	if at > uint64(len(r.raw)) {
 		return nil, corruptf("series begins after its block")
 	}
-	s, last := &scanner{src: r.raw[at:]}, int64(0)
+	s, last := scanner(r.raw[at:]), int64(0)
 	for range n {
-		e := s.exemplar(last, &r.labels)
-		if s.err != nil {
-			return nil, s.err
+		e := readExemplar(&s, last, &r.labels)
+		if s.Err() != nil {
+			return nil, s.Err()
 		}
 		if last = e.Ts; last >= r.q.start && last <= r.q.end {
 			out = append(out, e)

@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"belfry/tsdb/internal/scan"
 )
 
 const (
@@ -188,75 +190,24 @@ func (t *stringTable) appendLabels(dst []byte, ls labels.Labels) []byte {
 	return dst
 }
 
-// scanner takes bytes apart. After a failure it returns zeros.
-type scanner struct {
-	src []byte
-	err error
-}
-
-func (s *scanner) fail(what string) {
-	if s.err == nil {
-		s.err = corruptf("%s", what)
-	}
-	s.src = nil
-}
-
-func (s *scanner) uvarint() uint64 {
-	u, n := binary.Uvarint(s.src)
-	if n <= 0 {
-		s.fail("number")
-		return 0
-	}
-	s.src = s.src[n:]
-	return u
-}
-
-func (s *scanner) varint() int64 {
-	v, n := binary.Varint(s.src)
-	if n <= 0 {
-		s.fail("number")
-		return 0
-	}
-	s.src = s.src[n:]
-	return v
-}
-
-// count is a number of things of at least one byte each that follow.
-func (s *scanner) count() int {
-	n := s.uvarint()
-	if n > uint64(len(s.src)) {
-		s.fail("count")
-		return 0
-	}
-	return int(n)
-}
-
-func (s *scanner) bytes(n uint64) []byte {
-	if n > uint64(len(s.src)) {
-		s.fail("length")
-		return nil
-	}
-	b := s.src[:n]
-	s.src = s.src[n:]
-	return b
-}
-
-func (s *scanner) text() string { return string(s.bytes(s.uvarint())) }
-
-func (s *scanner) exemplar(last int64, b *labels.ScratchBuilder) (e exemplar.Exemplar) {
-	e.Ts = last + s.varint()
-	if flag := s.bytes(1); len(flag) > 0 {
+// readExemplar reads what appendExemplar wrote.
+func readExemplar(s *scan.Scanner, last int64, b *labels.ScratchBuilder) (e exemplar.Exemplar) {
+	e.Ts = last + s.Varint()
+	if flag := s.Bytes(1); len(flag) > 0 {
 		e.HasTs = flag[0] == 1
 	}
-	if v := s.bytes(8); len(v) == 8 {
+	if v := s.Bytes(8); len(v) == 8 {
 		e.Value = math.Float64frombits(binary.LittleEndian.Uint64(v))
 	}
 	b.Reset()
-	for range s.count() {
-		name := s.text()
-		b.Add(name, s.text())
+	for range s.Count() {
+		name := s.Text()
+		b.Add(name, s.Text())
 	}
 	b.Sort()
 	e.Labels = b.Labels()
 	return e
 }
+
+// scanner takes bytes of a file apart.
+func scanner(src []byte) scan.Scanner { return scan.New(src, ErrCorrupt) }
