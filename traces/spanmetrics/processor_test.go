@@ -116,6 +116,7 @@ func TestIdleSeriesAreForgotten(t *testing.T) {
 		_, err = p.Append(ctx, "t", traces.AppendTracesData(nil, tracestest.NewRandom(1).Spans(3)))
 		require.NoError(t, err)
 		time.Sleep(time.Minute) //nolint:forbidigo // of a synctest bubble: no time passes
+		synctest.Wait()
 		require.NotEmpty(t, sink)
 		clear(sink)
 		time.Sleep(time.Minute) //nolint:forbidigo // of a synctest bubble: no time passes
