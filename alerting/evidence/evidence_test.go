@@ -107,8 +107,8 @@ func TestRulesOnLogsAndTracesAreTheirOwnEvidence(t *testing.T) {
 func TestAPageDoesNotWait(t *testing.T) {
 	c := evidence.DefaultConfig()
 	c.Timeout = model.Duration(time.Millisecond)
-	hung, broken := &store{hang: true}, &store{err: errors.New("no")}
-	e := collect(t, c, evidence.Stores{Rangers: map[string]evidence.Ranger{evidence.Metrics: hung}, Lines: broken, Traces: broken},
+	hung, broken, broken2 := &store{hang: true}, &store{err: errors.New("no")}, &store{err: errors.New("no")}
+	e := collect(t, c, evidence.Stores{Rangers: map[string]evidence.Ranger{evidence.Metrics: hung}, Lines: broken, Traces: broken2},
 		"/graph?g0.expr=up", map[string]string{"job": "a"})
 	require.Equal(t, "up", e.Expr)
 	require.Empty(t, e.Series)

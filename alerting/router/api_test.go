@@ -229,8 +229,8 @@ func TestExpiredAlertsGetANewTerm(t *testing.T) {
 		g.at("4m50s")
 		g.want() // not told as resolved: its sender had no chance to renew it
 		g.at("7m")
-		require.Len(t, g.told, 2, "now it had")
-		require.Contains(t, g.told[0], "resolved")
+		require.Len(t, g.seen().told, 2, "now it had")
+		require.Contains(t, g.seen().told[0], "resolved")
 	})
 }
 
@@ -247,8 +247,8 @@ func TestEndedAlertsStayEnded(t *testing.T) {
 				g.router.Handler().ServeHTTP(rec, req)
 				require.Equal(t, http.StatusOK, rec.Code)
 				g.at("7m")
-				require.Len(t, g.told, 2, "fired and resolved")
-				require.Contains(t, g.told[1], "resolved")
+				require.Len(t, g.seen().told, 2, "fired and resolved")
+				require.Contains(t, g.seen().told[1], "resolved")
 				g.reset()
 				if how == "killed" {
 					dir := t.TempDir()
@@ -345,6 +345,6 @@ receivers:
 	case <-time.After(10 * time.Second):
 		t.Fatal("the webhook was not called")
 	}
-	eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.told) == 1 })
+	eventually(t, func() bool { return len(s.seen().told) == 1 })
 	require.FileExists(t, filepath.Join(s.dir, nflogFile+".journal"))
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,11 +40,16 @@ type rig struct {
 	db     *state.DB // of maintenance windows and what is shared, where set
 	shared bool
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	heard
+	fail func(attempt int) (retry bool, err error)
+}
+
+// heard is what a rig was told and what was kept back.
+type heard struct {
 	told  []string
 	notes []GroupNotification
 	muted []string
-	fail  func(attempt int) (retry bool, err error)
 	tries int
 }
 
@@ -144,6 +150,13 @@ func (g *rig) want(lines ...string) {
 	g.told = nil
 }
 
+// seen returns what was told and muted so far.
+func (g *rig) seen() heard {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return heard{told: slices.Clone(g.told), notes: slices.Clone(g.notes), muted: slices.Clone(g.muted), tries: g.tries}
+}
+
 // reset forgets what was told and muted.
 func (g *rig) reset() {
 	g.mu.Lock()
@@ -208,7 +221,7 @@ func TestGroupingRepeatAndResolve(t *testing.T) {
 		g.want("11s team firing [A/1 A/2]")
 		g.at("60s")
 		g.want("15s team firing [B]")
-		first := g.notes[0]
+		first := g.seen().notes[0]
 		require.Equal(t, labelsOf("alertname=A"), first.GroupLabels)
 		require.Equal(t, labelsOf("alertname=A", "severity=page"), first.CommonLabels)
 		require.Equal(t, `{}:{alertname="A"}`, first.GroupKey)
@@ -220,17 +233,17 @@ func TestGroupingRepeatAndResolve(t *testing.T) {
 		g.fire("alertname=A", "instance=3", "severity=page")
 		g.at("130s")
 		g.want("1m11s team firing [A/1 A/2 A/3]")
-		require.Equal(t, "new alerts added", g.notes[2].Reason)
+		require.Equal(t, "new alerts added", g.seen().notes[2].Reason)
 		g.resolve("alertname=A", "instance=1", "severity=page")
 		g.at("3m")
 		g.want("2m11s team firing [A/2 A/3 -A/1]")
-		require.Len(t, g.notes[3].Firing(), 2)
-		require.Len(t, g.notes[3].Resolved(), 1)
+		require.Len(t, g.seen().notes[3].Firing(), 2)
+		require.Len(t, g.seen().notes[3].Resolved(), 1)
 		g.at("32m")
 		g.want("31m15s team firing [B]")
 		g.at("34m30s")
 		g.want("33m11s team firing [A/2 A/3]")
-		require.Equal(t, "repeat interval elapsed", g.notes[5].Reason)
+		require.Equal(t, "repeat interval elapsed", g.seen().notes[5].Reason)
 		g.resolve("alertname=A", "instance=2", "severity=page")
 		g.resolve("alertname=A", "instance=3", "severity=page")
 		g.resolve("alertname=B")
@@ -260,7 +273,7 @@ receivers: [{name: root}, {name: page}, {name: team}, {name: unused}]
 		g.at("2s")
 		g.fire("alertname=B")
 		g.at("5s")
-		require.ElementsMatch(t, []string{"1s page firing [A]", "1s team firing [A]", "3s root firing [B]"}, g.told)
+		require.ElementsMatch(t, []string{"1s page firing [A]", "1s team firing [A]", "3s root firing [B]"}, g.seen().told)
 	})
 }
 
@@ -276,17 +289,17 @@ inhibit_rules:
 		g.fire("alertname=Slow", "cluster=x", "severity=warning")
 		g.fire("alertname=Lag", "cluster=y", "severity=warning")
 		g.at("11s")
-		require.ElementsMatch(t, []string{"10s team firing [Down]", "10s team firing [Lag]"}, g.told)
+		require.ElementsMatch(t, []string{"10s team firing [Down]", "10s team firing [Lag]"}, g.seen().told)
 		ex, err := g.router.Explain(context.Background(), labelsOf("alertname=Slow", "cluster=x", "severity=warning"), time.Now())
 		require.NoError(t, err)
 		require.Len(t, ex.InhibitedBy, 1)
 		require.False(t, ex.Routes[0].Notifies)
 		require.Contains(t, ex.Routes[0].Why, "inhibited")
-		require.Equal(t, []string{"Slow: inhibited"}, g.muted)
+		require.Equal(t, []string{"Slow: inhibited"}, g.seen().muted)
 		g.reset()
 		g.resolve("alertname=Down", "cluster=x")
 		g.at("75s")
-		require.ElementsMatch(t, []string{"1m10s team resolved [-Down]", "1m10s team firing [Slow]"}, g.told)
+		require.ElementsMatch(t, []string{"1m10s team resolved [-Down]", "1m10s team firing [Slow]"}, g.seen().told)
 	})
 }
 
@@ -317,8 +330,8 @@ time_intervals:
 		long("alertname=D", "team=day")
 		g.at("59m")
 		g.want()
-		require.Contains(t, g.muted, "N: night")
-		require.Contains(t, g.muted, "D: day")
+		require.Contains(t, g.seen().muted, "N: night")
+		require.Contains(t, g.seen().muted, "D: day")
 		ex, err := g.router.Explain(context.Background(), labelsOf("team=night"), time.Now())
 		require.NoError(t, err)
 		require.Equal(t, []string{"night"}, ex.Routes[0].MutedBy)
@@ -347,12 +360,12 @@ func TestRetryUntilAcknowledged(t *testing.T) {
 		g.fire("alertname=A")
 		g.at("60s")
 		g.want()
-		require.Equal(t, 4, g.tries, "retried with backoff within the group's interval, not after a final error")
+		require.Equal(t, 4, g.seen().tries, "retried with backoff within the group's interval, not after a final error")
 		g.at("75s")
 		g.want("1m10s team firing [A]")
 		g.at("10m")
 		g.want()
-		require.Equal(t, 5, g.tries)
+		require.Equal(t, 5, g.seen().tries)
 	})
 }
 
@@ -383,7 +396,7 @@ func TestRestartTellsNothingTwice(t *testing.T) {
 		g.resolve("alertname=A", "instance=2")
 		g.resolve("alertname=A", "instance=3")
 		g.at("1m")
-		require.Equal(t, StatusResolved, g.notes[len(g.notes)-1].Status, "a resolve that happened meanwhile is told")
+		require.Equal(t, StatusResolved, g.seen().notes[len(g.seen().notes)-1].Status, "a resolve that happened meanwhile is told")
 	})
 }
 
@@ -439,10 +452,10 @@ func TestSilences(t *testing.T) {
 		g.fire("alertname=B", "instance=1")
 		g.at("9m")
 		g.want("10s team firing [A/2]")
-		require.Contains(t, g.muted, "A: silenced")
+		require.Contains(t, g.seen().muted, "A: silenced")
 		g.reset()
 		g.at("12m")
-		require.ElementsMatch(t, []string{"10m10s team firing [A/1 A/2]", "10m10s team firing [B/1]"}, g.told)
+		require.ElementsMatch(t, []string{"10m10s team firing [A/1 A/2]", "10m10s team firing [B/1]"}, g.seen().told)
 	})
 }
 
@@ -502,7 +515,7 @@ func TestReloadKeepsAlertsAndRefusesFaults(t *testing.T) {
 		g.want("25s team firing [B]")
 		require.NoError(t, g.router.Reload(parse(t, strings.Replace(simple, "group_by: [alertname]", "group_by: [team]", 1))))
 		g.at("2m")
-		require.Contains(t, g.told, "30s team firing [A]", "another group, so told anew, at once because it is old")
+		require.Contains(t, g.seen().told, "30s team firing [A]", "another group, so told anew, at once because it is old")
 	})
 }
 
@@ -557,7 +570,7 @@ func TestSendRefusesWhatIsNotAnAlert(t *testing.T) {
 		require.ErrorContains(t, err, "at least one label")
 		g.at("11s")
 		g.want("10s team firing [A]")
-		require.Equal(t, labelsOf("alertname=A"), g.notes[0].CommonLabels)
+		require.Equal(t, labelsOf("alertname=A"), g.seen().notes[0].CommonLabels)
 		g.at("10m")
 		g.want("5m10s team resolved [-A]") // resolve_timeout after no end was given
 	})

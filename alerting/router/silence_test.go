@@ -129,7 +129,7 @@ func TestSilenceUntilResolved(t *testing.T) {
 		require.Empty(t, g.activeSilences())
 		g.fire("alertname=A")
 		pass(2 * time.Second)
-		require.Len(t, g.told, 1, "and the next is told")
+		require.Len(t, g.seen().told, 1, "and the next is told")
 		g.close()
 	})
 }
@@ -209,7 +209,7 @@ func TestMaintenanceWindows(t *testing.T) {
 		require.Len(t, g.activeSilences(), 2)
 		g.fire("alertname=A")
 		pass(5 * time.Second)
-		require.Empty(t, g.told)
+		require.Empty(t, g.seen().told)
 
 		// Who ends a window's silence by hand has ended the window, this time.
 		list, _, err := g.router.silences.Query(context.Background(), silence.QState(silence.SilenceStateActive))
@@ -254,20 +254,18 @@ func TestProcessesShareWhatTheyKnow(t *testing.T) {
 			g.fire("alertname=B")
 		}
 		pass(20 * time.Second)
-		told := append(two[0].notes, two[1].notes...)
-		require.Len(t, told, 1, "once, by one of them: %v %v", two[0].told, two[1].told)
+		told := append(two[0].seen().notes, two[1].seen().notes...)
+		require.Len(t, told, 1, "once, by one of them: %v %v", two[0].seen().told, two[1].seen().told)
 		require.Equal(t, "B", told[0].Alerts[0].Name())
 
 		// One dies; the other notifies, at once when it has missed the dead.
 		two[0].close()
 		pass(aliveFor + 2*aliveInterval)
-		two[1].mu.Lock()
-		two[1].told = nil
-		two[1].mu.Unlock()
+		two[1].reset()
 		require.Equal(t, []string{"ada: shared"}, two[1].activeSilences())
 		two[1].fire("alertname=C")
 		pass(2 * time.Second)
-		require.Len(t, two[1].told, 1)
+		require.Len(t, two[1].seen().told, 1)
 		// A process that starts anew knows what it never heard.
 		three := &rig{t: t, dir: t.TempDir(), db: open(), shared: true}
 		three.open(plainRoute)
