@@ -2,13 +2,15 @@ package part
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
 // Cache keeps bytes of parts that were read for a few rows and verified: filter pages, heads and pages
 // of columns. Of what is full the pieces go that were not asked for the longest. What reads
-// whole blocks passes it by. It is safe for concurrent use; nil keeps nothing.
+// whole blocks passes it by, and what is read for the first time is not kept, so that reading
+// what nobody asks for again costs nothing. It is safe for concurrent use; nil keeps nothing.
 type Cache struct {
 	seed   maphash.Seed
 	shards [cacheShards]cacheShard
@@ -20,6 +22,9 @@ const (
 	cacheShards = 16
 	// maxCached is the size of the largest piece that is kept.
 	maxCached = 64 << 10
+	// missedSets of missedWays pieces are remembered by each shard, to tell what is read again.
+	missedSets = 1 << 7
+	missedWays = 4
 	// pieceOverhead is what a piece takes beside its bytes, about.
 	pieceOverhead = 128
 )
@@ -39,7 +44,8 @@ type piece struct {
 type cacheShard struct {
 	mu      sync.Mutex
 	pieces  map[pieceKey]*piece
-	ring    piece // the newest comes next, the oldest is before
+	ring    piece                          // the newest comes next, the oldest is before
+	missed  [missedSets][missedWays]uint64 // hashes of what was read and not kept, the last ones first
 	size    int64
 	maxSize int64
 }
@@ -58,31 +64,39 @@ func NewCache(size int64) *Cache {
 	return c
 }
 
-func (c *Cache) shard(key pieceKey) *cacheShard {
-	return &c.shards[maphash.Comparable(c.seed, key)%cacheShards]
+func (c *Cache) shard(key pieceKey) (s *cacheShard, hash uint64) {
+	hash = maphash.Comparable(c.seed, key)
+	return &c.shards[hash%cacheShards], hash
 }
 
-// get returns the n bytes at an offset of a part, nil if they are not here. They are read-only.
-func (c *Cache) get(r *Reader, off int64, n int) []byte {
+// get returns the n bytes at an offset of a part, nil if they are not here; they are read-only.
+// again says that they are missed not for the first time: they should be put.
+func (c *Cache) get(r *Reader, off int64, n int) (b []byte, again bool) {
 	key := pieceKey{r, off}
-	s := c.shard(key)
+	s, hash := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.pieces[key]
 	if p == nil || len(p.bytes) != n {
 		c.misses.Add(1)
-		return nil
+		missed := &s.missed[hash/cacheShards%missedSets]
+		if slices.Contains(missed[:], hash) {
+			return nil, true
+		}
+		copy(missed[1:], missed[:])
+		missed[0] = hash
+		return nil, false
 	}
 	c.hits.Add(1)
 	p.unlink()
 	s.push(p)
-	return p.bytes
+	return p.bytes, false
 }
 
 // put keeps bytes that nobody writes to any more.
 func (c *Cache) put(r *Reader, off int64, b []byte) {
 	p := &piece{key: pieceKey{r, off}, bytes: b}
-	s := c.shard(p.key)
+	s, _ := c.shard(p.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if have := s.pieces[p.key]; have != nil {

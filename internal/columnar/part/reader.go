@@ -285,15 +285,19 @@ func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, 
 
 // readFew is read for a few rows: the cache may have the bytes, and keeps them. They are read-only.
 func (r *Reader) readFew(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, error) {
-	if io.Cache == nil || n > maxCached {
-		return r.read(io, off, n, crc, keep)
+	b, err := r.cached(io, off, n, func(b []byte) bool { return crc32.Checksum(b, encoding.Castagnoli) == crc })
+	if b != nil || err != nil {
+		return b, err
 	}
-	return r.cached(io, off, n, func(b []byte) bool { return crc32.Checksum(b, encoding.Castagnoli) == crc })
+	return r.read(io, off, n, crc, keep)
 }
 
-// cached returns bytes that are good, from the cache if it has them.
+// cached returns bytes that are good, from the cache if it has them or is to have them; nil if not.
 func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byte, error) {
-	if b := io.Cache.get(r, off, n); b != nil {
+	if io.Cache == nil || n > maxCached {
+		return nil, nil
+	}
+	if b, again := io.Cache.get(r, off, n); b != nil || !again {
 		return b, nil
 	}
 	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
@@ -461,12 +465,11 @@ func (r *Reader) probe(io *IO, base int64, size int, hash uint64) (bool, error) 
 	if n == 0 {
 		return false, corrupt("filter")
 	}
-	var page []byte
-	var err error
-	if io.Cache != nil {
-		page, err = r.cached(io, base+int64(off), n, func(b []byte) bool { return encoding.CheckBloomPage(b) == nil })
-	} else if page, err = r.bytes(io, base+int64(off), n); err == nil && encoding.CheckBloomPage(page) != nil {
-		err = corrupt("filter checksum")
+	page, err := r.cached(io, base+int64(off), n, func(b []byte) bool { return encoding.CheckBloomPage(b) == nil })
+	if page == nil && err == nil {
+		if page, err = r.bytes(io, base+int64(off), n); err == nil && encoding.CheckBloomPage(page) != nil {
+			err = corrupt("filter checksum")
+		}
 	}
 	if err != nil {
 		return false, err
