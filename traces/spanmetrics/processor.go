@@ -59,7 +59,7 @@ type counters struct {
 	operations map[operationKey]*operation
 	edges      map[edgeKey]*edge
 	halves     map[callKey]half
-	peers      map[edgeKey]*edgeKey // what halves refer to
+	sides      map[edgeKey]*edgeKey // what halves refer to
 }
 
 // callKey is the client's span of a call.
@@ -70,12 +70,11 @@ type callKey struct {
 
 // half is one side of a call.
 type half struct {
-	service string
+	side    *edgeKey // whose it is, as the client; with a server, that is the edge to count if no other half turns up
+	seconds float64
+	since   int64 // nanoseconds
 	client  bool
 	failed  bool
-	seconds float64
-	peer    *edgeKey // of a client: the edge to count if no server turns up; nil: none
-	since   int64    // nanoseconds
 }
 
 // New returns a processor. Nothing is handed to the sink before Run.
@@ -114,7 +113,7 @@ func (p *Processor) Append(ctx context.Context, tenant string, request []byte) (
 	defer p.mu.Unlock()
 	c := p.tenants[tenant]
 	if c == nil {
-		c = &counters{operations: map[operationKey]*operation{}, edges: map[edgeKey]*edge{}, halves: map[callKey]half{}, peers: map[edgeKey]*edgeKey{}}
+		c = &counters{operations: map[operationKey]*operation{}, edges: map[edgeKey]*edge{}, halves: map[callKey]half{}, sides: map[edgeKey]*edgeKey{}}
 		p.tenants[tenant] = c
 	}
 	now := p.o.Now()
@@ -152,14 +151,15 @@ func (p *Processor) count(c *counters, service string, s *span, now time.Time) {
 // pair finds the other half of a call: a client's span is known by its own ID,
 // a server's by its parent's.
 func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
-	mine := half{service: service, failed: s.status == traces.StatusError, seconds: s.seconds, since: now.UnixNano()}
+	mine := half{failed: s.status == traces.StatusError, seconds: s.seconds, since: now.UnixNano()}
 	var key callKey
 	copy(key.trace[:], s.traceID)
 	connection := ""
+	side := edgeBytes{client: service}
 	switch s.kind {
 	case traces.SpanKindClient, traces.SpanKindProducer:
 		mine.client = true
-		mine.peer = p.peerOf(c, s.peer.edge(service))
+		side = s.peer.edge(service)
 		copy(key.span[:], s.id)
 	case traces.SpanKindServer, traces.SpanKindConsumer:
 		if len(s.parentID) != 8 || (traces.SpanID)(s.parentID).IsZero() {
@@ -173,6 +173,7 @@ func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
 	if s.kind == traces.SpanKindProducer || s.kind == traces.SpanKindConsumer {
 		connection = "messaging_system"
 	}
+	mine.side = p.sideOf(c, side)
 	other, waiting := c.halves[key]
 	switch {
 	case waiting && other.client != mine.client:
@@ -182,7 +183,7 @@ func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
 		if other.client {
 			client, server = &other, &mine
 		}
-		p.call(c, edgeKey{client.service, server.service, connection}, client, server, s.traceID, now)
+		p.call(c, edgeKey{client.side.client, server.side.client, connection}, client, server, s.traceID, now)
 	case waiting:
 	case p.unpaired >= p.o.Config.MaxUnpaired:
 		p.dropped.WithLabelValues("half").Inc()
@@ -192,18 +193,15 @@ func (p *Processor) pair(c *counters, service string, s *span, now time.Time) {
 	}
 }
 
-// peerOf returns the one copy of an edge that halves refer to, nil for none.
-func (p *Processor) peerOf(c *counters, e edgeBytes) *edgeKey {
-	if len(e.server) == 0 {
-		return nil
-	}
-	known := c.peers[edgeKey{e.client, string(e.server), e.connection}]
+// sideOf returns the one copy of an edge that halves refer to.
+func (p *Processor) sideOf(c *counters, e edgeBytes) *edgeKey {
+	known := c.sides[edgeKey{e.client, string(e.server), e.connection}]
 	if known == nil {
-		if len(c.peers) >= p.o.Config.MaxEdges {
-			clear(c.peers) // halves keep theirs
+		if len(c.sides) >= p.o.Config.MaxEdges {
+			clear(c.sides) // halves keep theirs
 		}
 		known = &edgeKey{e.client, string(e.server), e.connection}
-		c.peers[*known] = known
+		c.sides[*known] = known
 	}
 	return known
 }
@@ -225,7 +223,7 @@ func (p *peer) edge(service string) edgeBytes {
 	case len(p.service) > 0:
 		return edgeBytes{service, p.service, "virtual_node"}
 	}
-	return edgeBytes{}
+	return edgeBytes{client: service}
 }
 
 // call counts one call; the side that is nil was not seen.
@@ -312,8 +310,8 @@ func (p *Processor) expire(c *counters, now time.Time) {
 		}
 		delete(c.halves, key)
 		p.unpaired--
-		if h.client && h.peer != nil {
-			p.call(c, *h.peer, &h, nil, key.trace[:], now)
+		if h.client && h.side.server != "" {
+			p.call(c, *h.side, &h, nil, key.trace[:], now)
 		}
 	}
 	idle := now.Add(-time.Duration(p.o.Config.IdleTimeout))

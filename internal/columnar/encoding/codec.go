@@ -20,9 +20,10 @@ type Codec struct {
 	dec         *zstd.Decoder
 }
 
-// NewCodec returns a Codec whose methods up to n goroutines use at full speed.
+// NewCodec returns a Codec whose methods up to n goroutines use at full speed, half as many where it is to compress
+// harder: the memory for that is several times as much, and those who do it are in no hurry.
 func NewCodec(n int) (*Codec, error) {
-	encoder := func(level zstd.EncoderLevel) (*zstd.Encoder, error) {
+	encoder := func(level zstd.EncoderLevel, n int) (*zstd.Encoder, error) {
 		return zstd.NewWriter(nil,
 			zstd.WithEncoderLevel(level),
 			zstd.WithEncoderConcurrency(n),
@@ -31,11 +32,11 @@ func NewCodec(n int) (*Codec, error) {
 			zstd.WithEncoderCRC(false), // every page has a checksum of its own
 			zstd.WithSingleSegment(true))
 	}
-	fast, err := encoder(zstd.SpeedFastest)
+	fast, err := encoder(zstd.SpeedFastest, n)
 	if err != nil {
 		return nil, err
 	}
-	small, err := encoder(zstd.SpeedDefault)
+	small, err := encoder(zstd.SpeedDefault, (n+1)/2)
 	if err != nil {
 		return nil, err
 	}

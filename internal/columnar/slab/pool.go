@@ -16,8 +16,8 @@ const (
 	// that is a little larger than the one before finds its memory.
 	pageSize    = 4 << 10
 	sizeClasses = 16
-	// So much more than was asked for may be handed out, in fourths of it.
-	looseness = 1
+	// One in so many of the bytes that were asked for may be handed out beside them.
+	looseness = 8
 
 	guardVariable = "BELFRY_SLAB_GUARD"
 	// So many slabs that were given back stay inaccessible.
@@ -114,7 +114,7 @@ func (p *Pool) take(n int) slab {
 	defer p.mu.Unlock()
 	best := -1
 	for i := range p.idle {
-		if have := len(p.idle[i].b); have >= n && have <= n+n*looseness/4 && (best < 0 || have < len(p.idle[best].b)) {
+		if have := len(p.idle[i].b); have >= n && have <= n+n/looseness && (best < 0 || have < len(p.idle[best].b)) {
 			best = i
 		}
 	}
