@@ -160,6 +160,7 @@ func (a *appender) Commit() error {
 	if err := a.db.commitDone(); err != nil {
 		return fault.Unavailablef(retryDisk, "commit samples: %w", err)
 	}
+	a.db.store.told(a.db.id, a.appended, a.maxt)
 	a.db.kept.note(a.exemplars)
 	a.db.store.metrics.appended.WithLabelValues(a.db.id).Add(float64(a.appended))
 	return nil

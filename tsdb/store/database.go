@@ -171,6 +171,7 @@ func (d *database) tsdbOptions() *tsdb.Options {
 		o.FloatChunkEncoding = chunkenc.EncXOR2
 	}
 	o.EnableSharding = true
+	o.EnableMetadataWALRecords = d.store.logMetadata
 	o.SeriesLifecycleCallback = d.limiter
 	o.BlocksToDelete = d.blocksToDelete
 	o.BlockReloadInterval = blockReloadInterval

@@ -37,6 +37,9 @@ type Options struct {
 	Logger     *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
 
+	// LogMetadata puts metadata into the write-ahead log, for who follows that.
+	LogMetadata bool
+
 	// Now is the clock that bounds timestamps and ages tenants; nil is
 	// time.Now.
 	Now func() time.Time
@@ -59,6 +62,9 @@ type Store struct {
 	epochs    atomic.Uint64 // databases opened so far
 	openSlots chan struct{} // bounds the logs replayed at a time
 	coldSlots chan struct{} // bounds the cold blocks built at a time
+
+	logMetadata bool
+	onAppend    atomic.Pointer[func(tenant string, samples int, newest int64)]
 
 	mu     sync.Mutex
 	open   map[string]*database // by tenant; includes those opening and closing
@@ -105,6 +111,8 @@ func Open(o Options) (*Store, error) {
 		open:      map[string]*database{},
 		known:     known,
 		stop:      make(chan struct{}),
+
+		logMetadata: o.LogMetadata,
 	}
 	s.cfg.Store(&o.Config)
 	s.metrics = newStoreMetrics(o.Registerer, s)

@@ -26,6 +26,7 @@ import (
 	tracestore "belfry/traces/store"
 	"belfry/tsdb"
 	"belfry/tsdb/scraper"
+	"belfry/tsdb/sender"
 )
 
 // Config is belfry.yaml. Everything in it has a default;
@@ -51,6 +52,7 @@ type Config struct {
 	Global            yaml.Node `yaml:"global"` // Prometheus' section: defaults of scraping
 	ScrapeConfigs     yaml.Node `yaml:"scrape_configs"`
 	ScrapeConfigFiles []string  `yaml:"scrape_config_files"`
+	RemoteWrite       yaml.Node `yaml:"remote_write"` // Prometheus' section: where metrics are sent on to
 
 	Rules       rules.Config             `yaml:"rules"`
 	Routing     router.Config            `yaml:"routing"`
@@ -101,6 +103,7 @@ func ParseConfig(name string, content []byte) (*Config, error) {
 	err := config.Decode(name, content, c,
 		config.Check{Path: "collector", Run: c.checkCollector},
 		config.Check{Run: func() error { return c.scrape().Validate() }},
+		config.Check{Run: func() error { return c.send().Validate() }},
 		config.Check{Run: func() error { return c.checkPeople(name, content) }},
 	)
 	am, amErr := router.Load(name, content, c.Alertmanager)
@@ -171,6 +174,11 @@ func (c *Config) scrape() scraper.Config {
 	return scraper.Config{
 		Tenant: tenant.Default, Global: c.Global, ScrapeConfigs: c.ScrapeConfigs, ScrapeConfigFiles: c.ScrapeConfigFiles,
 	}
+}
+
+// send is what is sent on: the metrics of the tenant that scraped ones belong to.
+func (c *Config) send() sender.Config {
+	return sender.Config{Tenant: tenant.Default, Global: c.Global, RemoteWrite: c.RemoteWrite}
 }
 
 // externalURL is where people reach this process.

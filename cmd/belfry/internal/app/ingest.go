@@ -4,19 +4,23 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/prometheus/prometheus/scrape"
+
 	"belfry/collector"
 	"belfry/internal/lifecycle"
 	"belfry/internal/telemetry"
 	"belfry/traces"
 	"belfry/traces/spanmetrics"
 	"belfry/tsdb/scraper"
+	"belfry/tsdb/sender"
 )
 
 // ingest is all that brings telemetry in: the collector, the scraper and
-// Belfry's own.
+// Belfry's own; and what sends it on.
 type ingest struct {
 	collector *collector.Collector
 	scraper   *scraper.Scraper
+	sender    *sender.Sender
 	own       *telemetry.Exporter    // nil if it is off
 	spans     *spanmetrics.Processor // nil if it is off
 }
@@ -52,6 +56,12 @@ func (a *App) openIngest(ctx context.Context) (*ingest, error) {
 	}); err != nil {
 		return nil, fmt.Errorf("scraper: %w", err)
 	}
+	if in.sender, err = sender.New(sender.Options{
+		Store: a.stores.metrics, Config: a.cfg.send(), Dir: a.cfg.dir, Scraped: in,
+		Logger: a.logger.With("component", "remote_write"), Registerer: a.registry,
+	}); err != nil {
+		return nil, err
+	}
 	if a.cfg.Telemetry.SelfIngest {
 		if in.own, err = telemetry.NewExporter(ctx, telemetry.ExportOptions{
 			Config: a.cfg.Telemetry, Logger: a.logger, Gatherer: a.registry,
@@ -63,10 +73,14 @@ func (a *App) openIngest(ctx context.Context) (*ingest, error) {
 	return in, nil
 }
 
+// Get implements remote.ReadyScrapeManager.
+func (in *ingest) Get() (*scrape.Manager, error) { return in.scraper.Manager, nil }
+
 // addTo puts the parts on the stack. Belfry's own telemetry stops after the
 // receivers, so that it can tell how they stopped, and before the collector's
 // pipelines, which it needs.
 func (in *ingest) addTo(stack *lifecycle.Stack, failed func(error)) {
+	stack.Add(lifecycle.Component{Name: "remote write", Start: in.sender.Start, Shutdown: in.sender.Shutdown})
 	if in.spans != nil {
 		stack.AddRun("span metrics", in.spans.Run, failed)
 	}

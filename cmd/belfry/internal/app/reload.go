@@ -124,6 +124,7 @@ func (a *App) apply(cfg *Config) error {
 		part("maintenance", a.alerting.router.SetMaintenance(cfg.Maintenance)),
 		part("rules", a.alerting.rules.Reload(cfg.resolvedRules())),
 		part("scrape_configs", a.ingest.scraper.Reload(cfg.scrape())),
+		a.ingest.sender.Reload(cfg.send()),
 		part("collector", a.ingest.collector.Reload(ctx, section)),
 	)
 }

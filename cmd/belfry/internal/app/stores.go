@@ -46,6 +46,7 @@ func (a *App) openStores(ctx context.Context) (*stores, error) {
 	metricsLog := a.logger.With("component", "tsdb")
 	if s.metrics, err = metricstore.Open(metricstore.Options{
 		Dir: a.dir("metrics"), Config: a.cfg.Metrics, Logger: metricsLog, Registerer: a.registry,
+		LogMetadata: !a.cfg.RemoteWrite.IsZero(),
 	}); err != nil {
 		return nil, fmt.Errorf("opening the metrics store: %w", err)
 	}
