@@ -12,6 +12,15 @@ type Pages interface {
 	ReadPage(off, n int, crc uint32) ([]byte, error)
 }
 
+// PageCache is what Pages may be beside: it keeps what pages in the head of a chunk unpack to, by the offset of
+// the page. What it gives and takes is read-only.
+type PageCache interface {
+	// Unpacked returns the n bytes of a page, nil if they are not here; again says that they
+	// are missed not for the first time, and should be kept.
+	Unpacked(off, n int) (b []byte, again bool)
+	KeepUnpacked(off int, b []byte)
+}
+
 // Chunk is a chunk whose head is decoded. Its vector covers the whole block;
 // of byte strings in pages only those rows are there that Load was asked for.
 type Chunk struct {

@@ -11,7 +11,8 @@ import (
 // from its verified head and its pages. Row i of the vector is row sel[i] of the
 // block. It also returns how many bytes it has decoded.
 func Pick(head []byte, kind Kind, n int, sel []uint32, src Pages, codec *encoding.Codec, a *Arena) (*Vector, int, error) {
-	p := picker{codec: codec, src: src, a: a}
+	p := picker{codec: codec, src: src, a: a, headLen: len(head)}
+	p.cache, _ = src.(PageCache)
 	v, err := p.pick(head, kind, n, sel)
 	if err != nil {
 		return nil, p.decoded, err
@@ -23,6 +24,8 @@ type picker struct {
 	codec   *encoding.Codec
 	src     Pages
 	a       *Arena
+	cache   PageCache // nil: none
+	headLen int
 	count   int      // values in the chunk
 	idx     []uint32 // the wanted rows' values: positions among the chunk's values, ascending
 	rows    []uint32 // which of the wanted rows each is for; nil if all rows have one
@@ -150,6 +153,7 @@ func (p *picker) fromDict(v *Vector, r *encoding.Reader) error {
 	type dictPage struct {
 		first, count int
 		body         []byte
+		off          int // in the head
 	}
 	var room [8]dictPage
 	pages := room[:0]
@@ -159,7 +163,7 @@ func (p *picker) fromDict(v *Vector, r *encoding.Reader) error {
 		if r.Bad() || k == 0 {
 			return encoding.ErrCorrupt
 		}
-		pages = append(pages, dictPage{done, k, body})
+		pages = append(pages, dictPage{done, k, body, p.headLen - len(r.B) - len(body)})
 		done += k
 	}
 	ids := p.a.Uint32s(len(p.idx))
@@ -172,6 +176,7 @@ func (p *picker) fromDict(v *Vector, r *encoding.Reader) error {
 		for i, id := range ids {
 			if k := int(id) - pg.first; k >= 0 && k < pg.count {
 				if page.offs == nil {
+					page.off = pg.off
 					if err := p.open(&page, pg.body, pg.count, -1); err != nil {
 						return err
 					}
@@ -237,6 +242,7 @@ type openPage struct {
 	offs  []uint64 // ends of the values; of one length: that alone
 	fixed bool
 	data  []byte
+	off   int // in the head, of a page that may be kept unpacked; 0: none such
 }
 
 // open decodes a page of n values, of total bytes if that is known (not -1). It may share body's memory.
@@ -260,11 +266,8 @@ func (p *picker) open(page *openPage, body []byte, n, total int) error {
 	p.decoded += raw + 4*n
 	if direct, ok := encoding.RawFrame(frame); ok {
 		page.data = direct
-	} else {
-		page.data = p.a.Bytes(raw + encoding.Slack)[:raw]
-		if _, err := p.codec.DecodeFrame(page.data, frame); err != nil {
-			return err
-		}
+	} else if page.data, err = p.unpack(page.off, frame, raw); err != nil {
+		return err
 	}
 	if fixed {
 		if size > uint64(raw) || size*uint64(n) != uint64(raw) {
@@ -284,6 +287,30 @@ func (p *picker) open(page *openPage, body []byte, n, total int) error {
 		return encoding.ErrCorrupt
 	}
 	return nil
+}
+
+// unpack decodes a frame of n bytes, of the page at an offset in the head, unless it is kept.
+func (p *picker) unpack(off int, frame []byte, n int) ([]byte, error) {
+	again := false
+	if p.cache != nil && off > 0 {
+		var kept []byte
+		if kept, again = p.cache.Unpacked(off, n); kept != nil {
+			return kept, nil
+		}
+	}
+	var b []byte
+	if again {
+		b = make([]byte, n+encoding.Slack)[:n]
+	} else {
+		b = p.a.Bytes(n + encoding.Slack)[:n]
+	}
+	if _, err := p.codec.DecodeFrame(b, frame); err != nil {
+		return nil, err
+	}
+	if again {
+		p.cache.KeepUnpacked(off, b)
+	}
+	return b, nil
 }
 
 func (g *openPage) value(i int) []byte {

@@ -30,8 +30,9 @@ const (
 )
 
 type pieceKey struct {
-	r   *Reader
-	off int64
+	r        *Reader
+	off      int64
+	unpacked bool // not as in the file
 }
 
 // piece is a link of its shard's ring, in the order of use.
@@ -69,10 +70,9 @@ func (c *Cache) shard(key pieceKey) (s *cacheShard, hash uint64) {
 	return &c.shards[hash%cacheShards], hash
 }
 
-// get returns the n bytes at an offset of a part, nil if they are not here; they are read-only.
+// get returns the n bytes of a piece, nil if they are not here; they are read-only.
 // again says that they are missed not for the first time: they should be put.
-func (c *Cache) get(r *Reader, off int64, n int) (b []byte, again bool) {
-	key := pieceKey{r, off}
+func (c *Cache) get(key pieceKey, n int) (b []byte, again bool) {
 	s, hash := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (c *Cache) get(r *Reader, off int64, n int) (b []byte, again bool) {
 }
 
 // put keeps bytes that nobody writes to any more.
-func (c *Cache) put(r *Reader, off int64, b []byte) {
-	p := &piece{key: pieceKey{r, off}, bytes: b}
+func (c *Cache) put(key pieceKey, b []byte) {
+	p := &piece{key: key, bytes: b}
 	s, _ := c.shard(p.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

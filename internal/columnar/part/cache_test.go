@@ -123,19 +123,18 @@ func TestCacheKeepsWhatIsAskedFor(t *testing.T) {
 	cache := NewCache(limit)
 	hot := 0
 	for i := range n {
-		cache.put(r, int64(i)*size, make([]byte, size))
-		if b, _ := cache.get(r, 0, size); b != nil {
+		cache.put(pieceKey{r: r, off: int64(i) * size}, make([]byte, size))
+		if b, _ := cache.get(pieceKey{r: r}, size); b != nil {
 			hot++
 		}
 		require.LessOrEqual(t, cache.Size(), limit)
 	}
 	require.Equal(t, n, hot, "what is asked for again and again stays")
 	for _, not := range []struct {
-		r    *Reader
-		off  int64
+		key  pieceKey
 		size int
-	}{{r, size, size}, {r, 0, size - 1}, {&Reader{}, 0, size}} {
-		b, _ := cache.get(not.r, not.off, not.size)
+	}{{pieceKey{r: r, off: size}, size}, {pieceKey{r: r}, size - 1}, {pieceKey{r: &Reader{}}, size}, {pieceKey{r: r, unpacked: true}, size}} {
+		b, _ := cache.get(not.key, not.size)
 		require.Nil(t, b)
 	}
 	require.Nil(t, NewCache(0))

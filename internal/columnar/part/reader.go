@@ -297,7 +297,8 @@ func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byt
 	if io.Cache == nil || n > maxCached {
 		return nil, nil
 	}
-	if b, again := io.Cache.get(r, off, n); b != nil || !again {
+	key := pieceKey{r: r, off: off}
+	if b, again := io.Cache.get(key, n); b != nil || !again {
 		return b, nil
 	}
 	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
@@ -311,7 +312,7 @@ func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byt
 	if !good(b) {
 		return nil, corrupt("checksum")
 	}
-	io.Cache.put(r, off, b)
+	io.Cache.put(key, b)
 	return b, nil
 }
 
@@ -410,6 +411,19 @@ func (p ChunkPages) ReadPage(off, n int, crc uint32) ([]byte, error) {
 		return p.R.readFew(p.IO, p.Off+int64(off), n, crc, false)
 	}
 	return p.R.read(p.IO, p.Off+int64(off), n, crc, false)
+}
+
+// Unpacked implements column.PageCache.
+func (p ChunkPages) Unpacked(off, n int) (b []byte, again bool) {
+	if !p.few || p.IO.Cache == nil || n > maxCached {
+		return nil, false
+	}
+	return p.IO.Cache.get(pieceKey{p.R, p.Off + int64(off), true}, n)
+}
+
+// KeepUnpacked implements column.PageCache.
+func (p ChunkPages) KeepUnpacked(off int, b []byte) {
+	p.IO.Cache.put(pieceKey{p.R, p.Off + int64(off), true}, b)
 }
 
 // Pages returns the reader of a column's pages.
