@@ -11,7 +11,8 @@ import (
 
 // memoryShare of what the machine or container has is where the garbage
 // collector begins to work harder, so that a peak of queries gives back what it
-// took instead of standing beside the next one.
+// took instead of standing beside the next one. What logs and traces have outside of the
+// Go heap (belfry_columnar_slab_used_bytes) is not counted: it is bounded by their memtables and merges.
 const memoryShare = 0.6
 
 // limitMemory sets the Go runtime's soft limit and how much garbage it allows at
