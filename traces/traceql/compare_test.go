@@ -29,14 +29,14 @@ func TestRareValuesMakeRoom(t *testing.T) {
 	}
 	require.Contains(t, f.values, "0")
 	require.NotContains(t, f.values, strconv.Itoa(maxCompareValues-101))
-	require.EqualValues(t, []int64{maxCompareValues + 1, 100}, f.totals)
+	require.Equal(t, []int64{maxCompareValues + 1, 100}, f.totals)
 
 	other := c.field(traces.Field{Scope: traces.ScopeSpan, Name: "y"})
 	c.cells = maxCompareCells // by other fields
 	other.count(value(1), 0)
 	other.count(value(2), 0)
 	require.Empty(t, other.values)
-	require.EqualValues(t, []int64{2, 0}, other.totals)
+	require.Equal(t, []int64{2, 0}, other.totals)
 }
 
 // TestNumbersAreNumbered: whatever integers lie in a column, each row has the number of its value.
