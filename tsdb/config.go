@@ -224,7 +224,7 @@ func DefaultConfig() Config {
 			MaxSeries:           2_000_000,
 			MaxLabelsPerSeries:  128,
 			MaxLabelNameLength:  1024,
-			MaxLabelValueLength: 8192,
+			MaxLabelValueLength: 16 << 10,
 			MaxAhead:            model.Duration(10 * time.Minute),
 			MaxExemplars:        20_000,
 			MaxMetadata:         20_000,
