@@ -225,7 +225,7 @@ func TestBadRequestsAreRefusedAndGoodOnesGoOn(t *testing.T) {
 		require.Equal(t, 413, s.remoteWrite("0.1.0", zeros).code)
 		require.Equal(t, 2, s.remoteWrite("2.0.0", nil).code/100, "empty")
 
-		long := strings.Repeat("x", 9000)
+		long := strings.Repeat("x", 17<<10)
 		message, err := (&writev2.Request{
 			Symbols: []string{"", "__name__", "mixed_total", "n", "1", "2", "3", "4", long, "a\xffb"},
 			Timeseries: []writev2.TimeSeries{
@@ -413,7 +413,7 @@ func TestBadRecordsDoNotTakeGoodOnesWithThem(t *testing.T) {
 					point(m).Attributes().PutInt(fmt.Sprintf("a%d", i), 1)
 				}
 			},
-			func(m pmetric.Metric) { point(m).Attributes().PutStr("long", strings.Repeat("v", 9000)) },
+			func(m pmetric.Metric) { point(m).Attributes().PutStr("long", strings.Repeat("v", 17<<10)) },
 			func(m pmetric.Metric) { point(m).SetDoubleValue(math.NaN()) },
 			func(m pmetric.Metric) { point(m).Attributes().PutStr("text", "v\xff") },
 			func(pmetric.Metric) {},
