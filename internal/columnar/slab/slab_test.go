@@ -165,8 +165,9 @@ func TestTypesWithPointersAreOnTheHeap(t *testing.T) {
 		start int64
 		at    [3]uint32
 	}
-	v := append(Make[plain](s, 100_000), plain{start: 7})
-	require.EqualValues(t, 7, v[0].start)
+	want := plain{id: [8]byte{5}, start: 7, at: [3]uint32{2: 9}}
+	v := append(Make[plain](s, 100_000), want)
+	require.Equal(t, want, v[0])
 	used, _ := p.Stats()
 	require.GreaterOrEqual(t, used, int64(100_000*unsafe.Sizeof(plain{})))
 	Free(s, v)
