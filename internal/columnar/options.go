@@ -80,7 +80,7 @@ type Options struct {
 	SyncInterval      time.Duration // 1 s
 	Retention         Retention     // for ever
 	FilterMemory      int64         // for the ID filters of all parts; those beyond are read from disk, a page at a time; 256 MiB; negative: none
-	CacheMemory       int64         // for what queries for a few rows have read of parts; 16 MiB; negative: none
+	CacheMemory       int64         // for what queries for a few rows have read of parts; 64 MiB; negative: none
 	MergeConcurrency  int           // 1; negative: no merges, and nothing is erased
 	MergeMemory       int64         // one merge takes about so much at most; 128 MiB
 	QueryConcurrency  int           // goroutines of one query; GOMAXPROCS
@@ -117,6 +117,6 @@ const (
 	defaultMaxPayloadBytes = 64 << 20
 	defaultSyncInterval    = time.Second
 	defaultFilterMemory    = 256 << 20
-	defaultCacheMemory     = 16 << 20
+	defaultCacheMemory     = 64 << 20
 	defaultMergeMemory     = 128 << 20
 )
