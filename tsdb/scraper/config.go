@@ -3,7 +3,6 @@ package scraper
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/prometheus/prometheus/config"
 	_ "github.com/prometheus/prometheus/discovery/dns"  // registers dns_sd_configs
@@ -12,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"belfry/internal/tenant"
+	"belfry/tsdb/internal/promconfig"
 )
 
 // Config says what is scraped. Global and ScrapeConfigs are the sections
@@ -51,16 +51,11 @@ func (c Config) load(dir string) (*config.Config, error) {
 	if len(c.ScrapeConfigFiles) > 0 {
 		doc["scrape_config_files"] = c.ScrapeConfigFiles
 	}
-	text, err := yaml.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := config.Load(string(text), slog.New(slog.DiscardHandler))
+	cfg, err := promconfig.Load(doc, dir)
 	if err != nil {
 		return nil, err
 	}
 	if dir != "" {
-		cfg.SetDirectory(dir)
 		if _, err := cfg.GetScrapeConfigs(); err != nil {
 			return nil, err
 		}

@@ -3,12 +3,12 @@ package sender
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/prometheus/prometheus/config"
 	"go.yaml.in/yaml/v3"
 
 	"belfry/internal/tenant"
+	"belfry/tsdb/internal/promconfig"
 )
 
 // Config says what is sent where. Global and RemoteWrite are the sections "global",
@@ -42,16 +42,5 @@ func (c Config) load(dir string) (*config.Config, error) {
 			doc["global"] = &c.Global
 		}
 	}
-	text, err := yaml.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := config.Load(string(text), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	if dir != "" {
-		cfg.SetDirectory(dir)
-	}
-	return cfg, nil
+	return promconfig.Load(doc, dir)
 }
