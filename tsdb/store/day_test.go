@@ -3,23 +3,25 @@ package store
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
 
+	"belfry/internal/deletion"
 	"belfry/internal/tenant"
 	metrics "belfry/tsdb"
+	"belfry/tsdb/query"
 )
 
 // day is a fleet of targets of a hundred series each, scraped every 15 s: 60
@@ -33,7 +35,10 @@ type day struct {
 	series []labels.Labels
 	refs   []storage.SeriesRef
 	values []float64
-	first  int64
+	first  int64 // milliseconds
+	next   int64 // of the scrape to be written
+
+	resident, anonymous atomic.Int64 // see usage
 }
 
 const (
@@ -42,36 +47,90 @@ const (
 )
 
 // TestDay writes a day of samples through the store's appender as fast as it
-// goes, while blocks are made, rewritten and merged, then asks and deletes. It
-// takes half an hour for BELFRY_DAY=100000 series; without it, 200 series stand
-// for them.
+// goes, while blocks are made, rewritten and merged, then asks and deletes, until
+// no file holds what was deleted. With BELFRY_LONG=1 it is a hundred thousand
+// series, takes the better part of an hour, and looks at memory; without it, 200
+// series stand for them.
 func TestDay(t *testing.T) {
-	n := 200
-	if v := os.Getenv("BELFRY_DAY"); v != "" {
-		var err error
-		n, err = strconv.Atoi(v)
-		require.NoError(t, err)
-	} else if testing.Short() {
+	n, long := 200, os.Getenv("BELFRY_LONG") != ""
+	switch {
+	case long:
+		n = 100_000
+	case testing.Short():
 		t.Skip("takes some seconds")
 	}
 	d := newDay(t, n)
-	d.write(24 * time.Hour)
-	d.report("written")
-	ctx := context.Background()
-	require.NoError(t, d.s.RewriteCold(ctx))
+	d.write(8)
+	early := d.report("8 hours written")
+	d.write(16)
+	late := d.report("24 hours written")
+	require.NoError(t, d.s.CompactHead(t.Context()))
+	require.NoError(t, d.s.RewriteCold(t.Context()))
 	d.report("rewritten")
 	require.Equal(t, 24*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
 	require.Equal(t, n*24*240, d.count("version", "v1.2.3"))
 	d.report("read, all of it")
+	d.ask()
+	d.report("asked")
+	d.delete()
+	d.report("deleted half a day of job-0")
+	if long {
+		require.Less(t, late.anonymous, early.anonymous*5/4, "memory grows with what was written")
+	}
+}
+
+// ask evaluates dashboards' queries over the whole day.
+func (d *day) ask() {
+	engine := query.NewEngine(query.Options{Config: metrics.DefaultConfig().Query})
+	defer func() { require.NoError(d, engine.Close()) }()
+	eval := func(expr string, step time.Duration) promql.Matrix {
+		first := time.UnixMilli(d.first)
+		q, err := engine.NewRangeQuery(d.Context(), d.s, nil, expr, first.Add(step), first.Add(24*time.Hour), step)
+		require.NoError(d, err)
+		defer q.Close()
+		m, err := q.Exec(d.Context()).Matrix()
+		require.NoError(d, err)
+		return slices.Clone(m)
+	}
+	// An hour is open on the left, and a sample is up to 50 ms behind the beat.
+	all := eval(`sum(count_over_time({version="v1.2.3"}[1h]))`, time.Hour)
+	require.Len(d, all, 1)
+	sum := 0
+	for _, p := range all[0].Floats {
+		sum += int(p.F)
+	}
+	onBeat := min(len(d.series), dayTargets) + max(len(d.series)/dayTargets-1, 0)/50*dayTargets
+	require.Equal(d, len(d.series)*24*240-onBeat, sum)
+
+	rates := eval(`sum by (job) (rate({__name__=~"requests_.*_total"}[5m]))`, time.Minute)
+	require.Len(d, rates, min(len(d.series)/dayTargets, 10))
+	require.Len(d, rates[0].Floats, 24*60)
+}
+
+// delete removes half a day of one job and waits, with nobody writing, until no
+// file has it.
+func (d *day) delete() {
 	before := d.disk()
 	cut := d.first + (12 * time.Hour).Milliseconds()
+	share := float64(d.count("job", "job-0")) / 2 / float64(len(d.series)*24*240)
 	job := labels.MustNewMatcher(labels.MatchEqual, "job", "job-0")
-	require.NoError(t, d.s.Delete(ctx, d.first, cut-1, job))
-	require.Equal(t, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
-	require.NoError(t, d.s.Admin(tenant.Default).CleanTombstones())
-	d.report("deleted half a day of a tenth of the series")
-	require.Equal(t, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
-	require.Less(t, d.disk(), before)
+	deleted, err := d.s.DeleteSeries(d.Context(), metrics.DeleteRequest{Tenant: tenant.Default, Mint: d.first, Maxt: cut - 1, Matchers: []*labels.Matcher{job}})
+	require.NoError(d, err)
+	require.Equal(d, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
+	d.clock.Add((4 * time.Hour).Milliseconds())
+	for range 3 {
+		db := coldOf(d.s, tenant.Default)
+		require.NoError(d, db.tendCold(d.Context()))
+		require.NoError(d, db.tendDeletions(d.Context()))
+	}
+	deleted, err = d.s.Deletion(d.Context(), tenant.Default, deleted.ID)
+	require.NoError(d, err)
+	require.Equal(d, deletion.Done, deleted.State)
+	isJob := func(ls labels.Labels) bool { return ls.Get("job") == "job-0" }
+	require.Zero(d, samplesOnDisk(d, d.s, tenant.Default, cut-1, isJob))
+	require.Equal(d, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
+	require.Equal(d, len(d.series)*24*240-int(deleted.Records), d.count("version", "v1.2.3"))
+	require.InDelta(d, share, 1-float64(d.disk())/float64(before), share/2, "disk is free again")
 }
 
 func newDay(t *testing.T, n int) *day {
@@ -80,7 +139,9 @@ func newDay(t *testing.T, n int) *day {
 	cfg.MinFreeDisk = 0
 	cfg.Retention.Time = 0
 	d.first = time.Now().Add(-48 * time.Hour).Truncate(24 * time.Hour).UnixMilli()
+	d.next = d.first
 	d.clock.Store(d.first)
+	d.watchMemory()
 	s, err := Open(Options{Dir: t.TempDir(), Config: cfg, Now: func() time.Time { return time.UnixMilli(d.clock.Load()) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -95,30 +156,31 @@ func newDay(t *testing.T, n int) *day {
 			name = fmt.Sprintf("memory_%d_bytes", kind)
 		}
 		d.series = append(d.series, labels.FromStrings("__name__", name, "job", fmt.Sprintf("job-%d", target%10), "target", fmt.Sprintf("target-%d", target),
-			"zone", fmt.Sprintf("zone-%d", target%3), "version", "v1.2.3"))
+			"kind", strconv.Itoa(kind), "zone", fmt.Sprintf("zone-%d", target%3), "version", "v1.2.3"))
 	}
 	d.refs, d.values = make([]storage.SeriesRef, n), make([]float64, n)
 	return d
 }
 
-// write appends scrapes, ten targets a commit, and waits where the head holds
-// more than four hours.
-func (d *day) write(span time.Duration) {
-	for at := d.first; at < d.first+span.Milliseconds(); at += dayScrape {
-		d.clock.Store(at)
+// write appends hours of scrapes, ten targets a commit, and waits where the head
+// holds more than four hours.
+func (d *day) write(hours int) {
+	end := d.next + (time.Duration(hours) * time.Hour).Milliseconds()
+	for ; d.next < end; d.next += dayScrape {
+		d.clock.Store(d.next)
 		for from := 0; from < len(d.series); from += 10 * dayTargets {
-			app := d.s.AppenderV2(context.Background())
+			app := d.s.AppenderV2(d.Context())
 			for i := from; i < min(from+10*dayTargets, len(d.series)); i++ {
 				d.step(i)
-				ref, err := app.Append(d.refs[i], d.series[i], 0, at+int64(i/dayTargets%50), d.values[i], nil, nil, storage.AOptions{})
+				ref, err := app.Append(d.refs[i], d.series[i], 0, d.next+int64(i/dayTargets%50), d.values[i], nil, nil, storage.AOptions{})
 				require.NoError(d, err)
 				d.refs[i] = ref
 			}
 			require.NoError(d, app.Commit())
 		}
-		if head := coldOf(d.s, tenant.Default).tsdb.Head(); at%3_600_000 == 0 && head.MaxTime()-head.MinTime() > 4*3_600_000 {
-			require.NoError(d, coldOf(d.s, tenant.Default).tsdb.Compact(context.Background()))
-			require.NoError(d, d.s.RewriteCold(context.Background()))
+		if head := coldOf(d.s, tenant.Default).tsdb.Head(); d.next%3_600_000 == 0 && head.MaxTime()-head.MinTime() > 4*3_600_000 {
+			require.NoError(d, coldOf(d.s, tenant.Default).tsdb.Compact(d.Context()))
+			require.NoError(d, d.s.RewriteCold(d.Context()))
 		}
 	}
 }
@@ -146,11 +208,9 @@ func (d *day) count(pairs ...string) int {
 	}
 	set, n := q.Select(ctx, false, nil, ms...), 0
 	var c metrics.Columns
-	var it chunkenc.Iterator
 	for set.Next() {
 		c.Reset()
 		s := set.At()
-		it = s.Iterator(it)
 		ok, err := metrics.ReadColumns(&c, s, d.first, d.first+86_400_000)
 		require.NoError(d, err)
 		require.True(d, ok)
@@ -160,29 +220,65 @@ func (d *day) count(pairs ...string) int {
 	return n
 }
 
+// disk is the size of the blocks that queries see.
 func (d *day) disk() (n int64) {
-	require.NoError(d, filepath.WalkDir(d.s.tenantDir(tenant.Default), func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || strings.Contains(path, "/wal/") || strings.Contains(path, "/chunks_head/") {
-			return nil //nolint:nilerr // a block that was just replaced
+	db := coldOf(d.s, tenant.Default)
+	for _, b := range db.tsdb.Blocks() {
+		if meta := b.Meta(); !db.cold.replaces(&meta) {
+			n += b.Size()
 		}
-		if info, err := e.Info(); err == nil {
-			n += info.Size()
-		}
-		return nil
-	}))
+	}
+	for _, b := range db.cold.list() {
+		n += b.Size()
+	}
 	return n
 }
 
-func (d *day) report(what string) {
-	samples := len(d.series) * 24 * 240
-	peak := "unknown"
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		for line := range strings.Lines(string(status)) {
-			if strings.HasPrefix(line, "VmHWM:") {
-				peak = strings.Join(strings.Fields(line)[1:], " ")
+// usage is the most memory that was resident since it was last asked for, in
+// bytes: all of it, and what is no file's.
+type usage struct{ resident, anonymous int64 }
+
+// report logs what disk and memory were used.
+func (d *day) report(what string) usage {
+	samples := float64(d.next-d.first) / dayScrape * float64(len(d.series))
+	d.lookAtMemory()
+	u := usage{d.resident.Swap(0), d.anonymous.Swap(0)}
+	d.Logf("%s: %.0f samples, %.2f bytes a sample in blocks, most memory %d MiB, %d MiB of it anonymous", what, samples,
+		float64(d.disk())/samples, u.resident>>20, u.anonymous>>20)
+	return u
+}
+
+// watchMemory looks at what is resident while the test goes on.
+func (d *day) watchMemory() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	d.Cleanup(func() { cancel(); done.Wait() })
+	done.Go(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			d.lookAtMemory()
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
 			}
 		}
+	})
+}
+
+func (d *day) lookAtMemory() {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return // no Linux
 	}
-	d.Logf("%s: %d samples of %d series, %.2f bytes a sample on disk without the log and the head, %s memory at the most", what, samples, len(d.series),
-		float64(d.disk())/float64(samples), peak)
+	for line := range strings.Lines(string(status)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+			d.resident.Store(max(d.resident.Load(), kb<<10))
+		}
+		if n, _ := fmt.Sscanf(line, "RssAnon: %d kB", &kb); n == 1 {
+			d.anonymous.Store(max(d.anonymous.Load(), kb<<10))
+		}
+	}
 }

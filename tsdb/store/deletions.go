@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -188,7 +189,7 @@ func (s *Store) DeleteSeries(ctx context.Context, r metrics.DeleteRequest) (dele
 		return deletion.Deletion{}, err
 	}
 	job := deletionJob{
-		ID: id.String(), Label: r.Label, Matchers: textOf(r.Matchers), Mint: r.Mint, Maxt: min(r.Maxt, db.tsdb.Head().MaxTime()), Created: s.now().UTC(), Records: records,
+		ID: id.String(), Label: r.Label, Matchers: textOf(r.Matchers), Mint: r.Mint, Maxt: min(r.Maxt, db.newest()), Created: s.now().UTC(), Records: records,
 		LastWAL: lastSegment(filepath.Join(db.dir, "wal")), LastWBL: lastSegment(filepath.Join(db.dir, "wbl")), LastMmap: lastNumber(filepath.Join(db.dir, "chunks_head")),
 	}
 	if err := db.jobs.update(func(jobs []deletionJob) []deletionJob { return append(jobs, job) }); err != nil {
@@ -289,6 +290,11 @@ func (d *database) tendDeletion(ctx context.Context, job *deletionJob) error {
 		}
 		job.Cleaned = true
 	}
+	if head.NumSeries() == 0 && !d.logsPast(job) { // nothing else cuts the logs until somebody writes
+		if err := errors.Join(d.retireLate(ctx), d.cutLog(job)); err != nil {
+			return err
+		}
+	}
 	if !job.PastHead || !d.logsPast(job) {
 		return nil
 	}
@@ -333,23 +339,49 @@ func (d *database) pastHead(ctx context.Context, job *deletionJob) error {
 // nothing in them is as old as a deletion.
 func (d *database) retireHead(ctx context.Context, job *deletionJob) error {
 	head := d.tsdb.Head()
-	maxt := head.MaxTime()
-	if err := d.tsdb.CompactHead(tsdb.NewRangeHead(head, head.MinTime(), maxt)); err != nil {
+	if err := d.tsdb.CompactHead(tsdb.NewRangeHead(head, head.MinTime(), head.MaxTime())); err != nil {
 		return fmt.Errorf("make the head a block: %w", err)
 	}
-	if err := d.tsdb.CompactOOOHead(ctx); err != nil {
-		return fmt.Errorf("make the head's late samples a block: %w", err)
+	if err := d.retireLate(ctx); err != nil {
+		return err
 	}
 	job.Checkpoint = lastCheckpoint(filepath.Join(d.dir, "wal"))
 	if err := d.pastHead(ctx, job); err != nil {
 		return err
 	}
+	return d.cutLog(job)
+}
+
+// retireLate makes a block of the head's late samples, which cuts their log.
+func (d *database) retireLate(ctx context.Context) error {
+	if err := d.tsdb.CompactOOOHead(ctx); err != nil {
+		return fmt.Errorf("make the head's late samples a block: %w", err)
+	}
+	return nil
+}
+
+// cutLog cuts the log of a head that is in blocks until nothing in it is as old as
+// a deletion.
+func (d *database) cutLog(job *deletionJob) error {
+	newest := max(d.newest(), job.Maxt) // all blocks may be gone
 	for i := int64(2); i < deletionSteps && !d.logsPast(job); i++ {
-		if err := head.Truncate(maxt + i); err != nil {
+		if err := d.tsdb.Head().Truncate(newest + i); err != nil {
 			return fmt.Errorf("cut the head's log: %w", err)
 		}
 	}
 	return nil
+}
+
+// newest is the time of the newest sample, milliseconds, or the end of the newest
+// block where the head never had one.
+func (d *database) newest() (t int64) {
+	if maxt := d.tsdb.Head().MaxTime(); maxt != math.MinInt64 {
+		return maxt
+	}
+	for _, m := range d.blockMetas() {
+		t = max(t, m.MaxTime)
+	}
+	return t
 }
 
 // countSamples counts the samples that queries see.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/record"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/stretchr/testify/require"
@@ -92,26 +94,33 @@ func (w *deletingWorld) state(id string) deletion.Deletion {
 }
 
 // onDisk counts the samples of the secret series up to a time that any file holds.
-func (w *deletingWorld) onDisk(until time.Time) (n int) {
-	dir := filepath.Join(w.dir, "a")
-	secret := map[uint64]bool{}
+func (w *deletingWorld) onDisk(until time.Time) int {
+	return samplesOnDisk(w, w.s, "a", until.UnixMilli(), func(ls labels.Labels) bool { return ls.Get("job") == "secret" })
+}
+
+// samplesOnDisk counts the samples up to a time, milliseconds, of some series that
+// a tenant's logs hold, and what its blocks hold of any series that queries do not
+// see.
+func samplesOnDisk(t testing.TB, s *Store, tenantID string, until int64, of func(labels.Labels) bool) (n int) {
+	d := coldOf(s, tenantID)
+	some := map[chunks.HeadSeriesRef]bool{}
 	for _, log := range []string{"wal", "wbl"} {
 		for _, pass := range []string{"series", "samples"} {
-			w.eachRecord(filepath.Join(dir, log), func(dec *record.Decoder, rec []byte) {
+			eachRecord(t, filepath.Join(d.dir, log), func(dec *record.Decoder, rec []byte) {
 				switch dec.Type(rec) {
 				case record.Series:
 					series, err := dec.Series(rec, nil)
-					require.NoError(w, err)
+					require.NoError(t, err)
 					for _, s := range series {
-						if s.Labels.Get("job") == "secret" {
-							secret[uint64(s.Ref)] = true
+						if of(s.Labels) {
+							some[s.Ref] = true
 						}
 					}
 				case record.Samples:
 					samples, err := dec.Samples(rec, nil)
-					require.NoError(w, err)
+					require.NoError(t, err)
 					for _, s := range samples {
-						if pass == "samples" && secret[uint64(s.Ref)] && s.T <= until.UnixMilli() {
+						if pass == "samples" && some[s.Ref] && s.T <= until {
 							n++
 						}
 					}
@@ -120,7 +129,6 @@ func (w *deletingWorld) onDisk(until time.Time) (n int) {
 			})
 		}
 	}
-	d := coldOf(w.s, "a")
 	for _, b := range d.tsdb.Blocks() {
 		n += int(b.Meta().Stats.NumTombstones) //nolint:gosec // few
 	}
@@ -130,7 +138,7 @@ func (w *deletingWorld) onDisk(until time.Time) (n int) {
 	return n
 }
 
-func (w *deletingWorld) eachRecord(dir string, f func(*record.Decoder, []byte)) {
+func eachRecord(t testing.TB, dir string, f func(*record.Decoder, []byte)) {
 	var readers []wlog.SegmentRange
 	if checkpoint, _, err := wlog.LastCheckpoint(dir); err == nil {
 		readers = append(readers, wlog.SegmentRange{Dir: checkpoint, First: -1, Last: -1})
@@ -140,8 +148,8 @@ func (w *deletingWorld) eachRecord(dir string, f func(*record.Decoder, []byte)) 
 		return
 	}
 	segments, err := wlog.NewSegmentsRangeReader(readers...)
-	require.NoError(w, err)
-	defer func() { require.NoError(w, segments.Close()) }()
+	require.NoError(t, err)
+	defer func() { require.NoError(t, segments.Close()) }()
 	dec := record.NewDecoder(labels.NewSymbolTable(), promslog.NewNopLogger())
 	for r := wlog.NewReader(segments); r.Next(); {
 		f(&dec, slices.Clone(r.Record()))
@@ -194,6 +202,40 @@ func TestADeletionOfATenantThatHasStoppedWriting(t *testing.T) {
 	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60, "the others are there")
 	w.write(1)
 	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60+2*60)
+}
+
+// The first deletion leaves a head without series, whose log nobody cuts.
+func TestALaterDeletionOfATenantThatHasStoppedWriting(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart=%t", restart), func(t *testing.T) { laterDeletion(t, restart) })
+	}
+}
+
+func laterDeletion(t *testing.T, restart bool) {
+	w := newDeletingWorld(t)
+	w.write(2)
+	first := w.remove()
+	w.clock.add(4 * time.Hour)
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Done, w.state(first.ID).State)
+	if restart {
+		require.NoError(t, w.s.Close())
+		w.open()
+	}
+	later, err := w.s.DeleteSeries(context.Background(), metrics.DeleteRequest{
+		Tenant: "a", Maxt: w.clock.now().UnixMilli(), Matchers: []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "job", "api")},
+	})
+	require.NoError(t, err)
+	require.Less(t, later.From, later.To)
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Done, w.state(later.ID).State)
+	require.Empty(t, floats(t, w.s, ctxOf("a")))
+	w.write(1)
+	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60)
 }
 
 // A late sample that was deleted does not come back when late samples become a
