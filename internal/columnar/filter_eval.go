@@ -352,26 +352,45 @@ func (e *evaluator) eval(n *node, in bitmap) (bitmap, error) {
 		out.andNot(got)
 		return out, nil
 	case opTime:
-		out := bitmap(a.ZeroWords(len(in)))
-		in.each(func(i int) {
-			if t := int64(e.view.times[i]); t >= n.from && t < n.to {
-				out.set(i)
-			}
-		})
-		return out, nil
+		return e.between(n.from, n.to, in)
 	case opStream:
-		out := bitmap(a.ZeroWords(len(in)))
-		for _, r := range e.view.runs {
-			if e.facts.holds[n.num][r.stream] {
-				out.setRange(r.start, r.end)
-			}
-		}
-		for i := range out {
-			out[i] &= in[i]
-		}
-		return out, nil
+		return e.ofStreams(e.facts.holds[n.num], in)
 	}
 	return e.evalLeaf(n.leaf, in)
+}
+
+// between returns the rows of in whose times are in [from, to).
+func (e *evaluator) between(from, to int64, in bitmap) (bitmap, error) {
+	if lo, hi := e.view.timeBounds(); lo >= from && hi < to {
+		return in, nil
+	}
+	if err := e.view.headOf(e.selection(in)); err != nil {
+		return nil, err
+	}
+	out := bitmap(e.view.io.Arena.ZeroWords(len(in)))
+	in.each(func(i int) {
+		if t := int64(e.view.times[i]); t >= from && t < to {
+			out.set(i)
+		}
+	})
+	return out, nil
+}
+
+// ofStreams returns the rows of in that belong to streams of which holds is true.
+func (e *evaluator) ofStreams(holds []bool, in bitmap) (bitmap, error) {
+	if err := e.view.headOf(e.selection(in)); err != nil {
+		return nil, err
+	}
+	out := bitmap(e.view.io.Arena.ZeroWords(len(in)))
+	for _, r := range e.view.runs {
+		if holds[r.stream] {
+			out.setRange(r.start, r.end)
+		}
+	}
+	for i := range out {
+		out[i] &= in[i]
+	}
+	return out, nil
 }
 
 // selection returns the rows in m for loading pages: nil for all, if most are in it.

@@ -139,6 +139,9 @@ func (v *blockView) headOf(sel []uint32) error {
 	if v.headers || !v.few(sel) {
 		return v.head()
 	}
+	if v.picked != nil && within(sel, v.picked) {
+		return nil
+	}
 	before := v.io.BytesRead
 	runs, times, err := v.part.r.PickHead(&v.io, v.blk, sel)
 	v.stats.BytesRead += v.io.BytesRead - before
@@ -153,6 +156,20 @@ func (v *blockView) headOf(sel []uint32) error {
 	}
 	v.setRuns(runs)
 	return nil
+}
+
+// within reports whether all of some rows are among others; both ascend.
+func within(rows, others []uint32) bool {
+	i := 0
+	for _, row := range rows {
+		for i < len(others) && others[i] < row {
+			i++
+		}
+		if i == len(others) || others[i] != row {
+			return false
+		}
+	}
+	return true
 }
 
 // canPick reports whether a column's rows should be read one by one. A column that was read

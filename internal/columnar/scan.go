@@ -216,8 +216,11 @@ func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
 	return nil, false, nil
 }
 
+// narrowed reports whether the filter may exclude rows that an ID index told.
+func (p *plan) narrowed() bool { return p.root.op == opAnd && len(p.root.of) > 1 }
+
 // selectRows points the view at an item and returns the rows that match: n of
-// them, sel, which is nil if all rows of the block do.
+// them, sel, which is nil if all rows of the block do. Of these the head is read.
 func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err error) {
 	if it.part != nil {
 		v.openPart(it.part, it.blk)
@@ -226,7 +229,7 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	}
 	e := evaluator{view: v, facts: it.facts}
 	verdict := maybe
-	if it.rows == nil {
+	if it.rows == nil || p.narrowed() {
 		if verdict = e.prune(p.root, false); verdict == maybe && (it.part != nil || v.settled()) {
 			verdict = e.prune(p.root, true)
 		}
@@ -240,9 +243,6 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	}
 	v.stats.BlocksRead++
 	v.stats.RowsScanned += int64(v.rows)
-	if err := v.headOf(it.rows); err != nil {
-		return nil, 0, err
-	}
 	mask := bitmap(v.io.Arena.ZeroWords((v.rows + 63) / 64))
 	if it.rows == nil {
 		mask.setRange(0, v.rows)
@@ -255,29 +255,13 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 		mask[r>>6] &^= 1 << (r & 63)
 	}
 	if it.min < p.q.From || it.max >= p.q.To {
-		outside := func(i int) {
-			if t := int64(v.times[i]); t < p.q.From || t >= p.q.To {
-				mask[i>>6] &^= 1 << (uint(i) & 63)
-			}
-		}
-		for _, r := range it.rows {
-			outside(int(r))
-		}
-		if it.rows == nil {
-			for i := range v.times {
-				outside(i)
-			}
+		if mask, err = e.between(p.q.From, p.q.To, mask); err != nil {
+			return nil, 0, err
 		}
 	}
 	if it.facts.allowed != nil {
-		out := bitmap(v.io.Arena.ZeroWords(len(mask)))
-		for _, r := range v.runs {
-			if it.facts.allowed[r.stream] {
-				out.setRange(r.start, r.end)
-			}
-		}
-		for i := range mask {
-			mask[i] &= out[i]
+		if mask, err = e.ofStreams(it.facts.allowed, mask); err != nil {
+			return nil, 0, err
 		}
 	}
 	if verdict != always && !mask.empty() {
@@ -290,11 +274,13 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 			return nil, 0, err
 		}
 	}
-	n = mask.count()
-	if n == v.rows {
-		return nil, n, nil
+	if n = mask.count(); n < v.rows {
+		sel = mask.rows(v.io.Arena.Uint32s(n)[:0])
 	}
-	return mask.rows(v.io.Arena.Uint32s(n)[:0]), n, nil
+	if n > 0 {
+		err = v.headOf(sel)
+	}
+	return sel, n, err
 }
 
 // budget counts what a query has used, over all its goroutines.

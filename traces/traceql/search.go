@@ -97,6 +97,8 @@ type search struct {
 	output []FieldRef
 	result SearchResult
 
+	sieve *sieve
+
 	streamed Expr // what the first stage asks of a span, for stream
 }
 
@@ -116,14 +118,12 @@ func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (
 	}
 	req.Limit, req.SpansPerSet = min(req.Limit, e.limits.Traces), min(req.SpansPerSet, e.limits.SpansPerSet)
 	s := &search{Engine: e, tenant: tenant, req: req, plan: newPlan(req.Query.Pipeline), output: outputFields(req.Query.Pipeline)}
-	fields := fieldSet{list: append([]traces.Field(nil), s.plan.evaluate...)}
-	fields.add(traces.Intrinsic(traces.Name))
-	fields.add(traces.Intrinsic(traces.StatusField))
-	fields.add(traces.ServiceName())
-	for _, f := range s.plan.fields {
+	fields := fieldSet{list: slices.Clone(s.plan.evaluate)}
+	for _, f := range append(summaryFields(), s.plan.fields...) {
 		fields.add(f)
 	}
 	s.fields = fields.list
+	s.sieve = newSieve(req.Query.Pipeline, s.plan.evaluate, s.output)
 	var err error
 	if first, ok := firstFilter(req.Query.Pipeline); ok && !needsTree(first.Expr) {
 		s.streamed = first.Expr
@@ -151,6 +151,10 @@ func (s *search) finish() {
 // stream looks at spans from the newest on, and stops when it has enough.
 func (s *search) stream(ctx context.Context) error {
 	q := traces.SpanQuery{From: s.req.From, To: s.req.To, Filter: s.plan.filter, Fields: orNone(s.plan.fields)}
+	if s.sieve != nil && s.req.After == nil {
+		s.sieve.collect()
+		q.Fields = orNone(s.sieve.fields)
+	}
 	if s.req.After != nil && s.req.After.Anchor < q.To {
 		q.To = s.req.After.Anchor + 1
 	}
@@ -182,7 +186,14 @@ func (s *search) stream(ctx context.Context) error {
 	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
 		for i := range spans {
 			span := &spans[i]
-			if _, seen := known[span.TraceID]; seen || !(spanAt{span: span}).holds(s.streamed) {
+			_, seen := known[span.TraceID]
+			if seen && !s.sieve.collects() || !(spanAt{span: span}).holds(s.streamed) {
+				continue
+			}
+			if s.sieve.collects() {
+				s.sieve.add(span)
+			}
+			if seen {
 				continue
 			}
 			if len(pending) >= batch && span.Start < pending[len(pending)-1].anchor {
@@ -200,6 +211,9 @@ func (s *search) stream(ctx context.Context) error {
 		return nil
 	})
 	s.result.Stats.Add(stats)
+	if s.sieve != nil {
+		s.sieve.all = s.result.Stats.Cut == ""
+	}
 	if err == nil && givenUp {
 		s.result.Traces = nil
 		return s.scan(ctx)
@@ -236,14 +250,13 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 	if len(list) == 0 {
 		return nil, nil
 	}
-	trees, stats, err := s.fetch(ctx, s.tenant, list, s.fields, s.req.From, s.req.To)
-	s.result.Stats.Add(stats)
+	whole, evaluated, err := s.fetchSifted(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	var out []Summary
-	for _, tree := range trees {
-		if tree == nil {
+	for i, tree := range evaluated {
+		if tree == nil || whole[i] == nil {
 			continue
 		}
 		s.result.Inspected++
@@ -254,7 +267,7 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 			continue
 		}
 		if sets := trace.spansets(s.req.Query.Pipeline); len(sets) > 0 {
-			summary := s.summarize(tree, sets)
+			summary := s.summarize(whole[i], tree, sets)
 			summary.Cursor = place
 			out = append(out, summary)
 		}
@@ -263,7 +276,8 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 	return out, nil
 }
 
-func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {
+// summarize describes a trace, with spansets of a tree that has at least their spans.
+func (s *search) summarize(tree, evaluated *traces.Tree, sets []spanset) Summary {
 	top := &tree.Spans[tree.Top()]
 	out := Summary{
 		ID: top.TraceID, RootService: top.Resource.Service(), RootName: top.Name, RootMissing: tree.Root < 0,
@@ -281,7 +295,11 @@ func (s *search) summarize(tree *traces.Tree, sets []spanset) Summary {
 	for _, set := range sets {
 		shown := SpanSet{Matched: len(set.spans), Attributes: set.attributes}
 		for _, p := range set.spans[:min(len(set.spans), s.req.SpansPerSet)] {
-			shown.Spans = append(shown.Spans, s.matched(tree, p))
+			span := s.matched(evaluated, p)
+			if evaluated != tree {
+				span.Name = nameIn(tree, &evaluated.Spans[p])
+			}
+			shown.Spans = append(shown.Spans, span)
 		}
 		out.SpanSets = append(out.SpanSets, shown)
 	}

@@ -1,6 +1,7 @@
 package traceql_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -103,6 +104,37 @@ func TestSearchFindsWhatEachTraceSays(t *testing.T) {
 				order = append(order, s.ID)
 			}
 			require.Equal(t, order, paged)
+		})
+	}
+}
+
+// TestSearchReadsWhatMatters compares searches that need only the spans that match with ones that
+// mean the same and need whole traces.
+func TestSearchReadsWhatMatters(t *testing.T) {
+	store := tracestest.NewMemory()
+	add(t, store, tracestest.NewRandom(12).Spans(2500))
+	for _, condition := range []string{`.a = "a"`, `span.a != nil`, `.n > 0 && name != "x"`, `event:name = "exception" || .a = "b"`, `.a = "a" && status = error`} {
+		t.Run(condition, func(t *testing.T) {
+			search := func(query string, limit int) []traceql.Summary {
+				q, err := traceql.Parse(query)
+				require.NoError(t, err)
+				req := traceql.SearchRequest{Query: q, From: tracestest.Epoch + 600e9, To: tracestest.Epoch + 6000e9, Limit: limit, SpansPerSet: 100}
+				found := find(t, store, req).Traces
+				for i := range found {
+					for j := range found[i].SpanSets {
+						for k := range found[i].SpanSets[j].Spans {
+							span := &found[i].SpanSets[j].Spans[k]
+							span.Attributes = slices.DeleteFunc(span.Attributes, func(a traces.Attribute) bool { return a.Key == "traceDuration" })
+						}
+					}
+				}
+				return found
+			}
+			for _, limit := range []int{5, 5000} {
+				want := search(`{ (`+condition+`) && traceDuration >= 0ns }`, limit)
+				require.NotEmpty(t, want)
+				require.Equal(t, want, search(`{ `+condition+` }`, limit))
+			}
 		})
 	}
 }
