@@ -77,6 +77,9 @@ func fleetQueries() []fleetQuery {
 		{"count", `count by (service) ({__name__=~".+"})`},
 		{"regex", `sum by (service) (rate(http_requests_total{pod=~"pod-1.*"}[5m]))`},
 		{"topk", `topk(5, rate(http_requests_total{service="service-01"}[5m]))`},
+		{"top", `topk by (service) (5, rate(http_requests_total[5m]))`},
+		{"quantile", `quantile by (service) (0.95, rate(http_requests_total[5m]))`},
+		{"stddev", `stddev by (service) (rate(http_requests_total[5m]))`},
 		{"selector", `memory_bytes{service=~"service-0.*"}`},
 	}
 }

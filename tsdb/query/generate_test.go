@@ -139,12 +139,18 @@ func (r exprs) vector(depth int) string {
 		return r.rangeFunction()
 	}
 	in := func() string { return r.vector(depth - 1) }
-	switch r.IntN(16) {
+	switch r.IntN(18) {
 	case 0, 1, 2, 3, 4:
 		return pick(r, "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar") + r.grouping() + " (" + in() + ")"
 	case 5:
-		// Which of equal values topk takes is open.
-		return pick(r, "quantile", "count_values") + r.grouping() + " (" + pick(r, "1", "0.5") + ", " + in() + ")"
+		return pick(r, "quantile", "quantile", "count_values") + r.grouping() + " (" + pick(r, "1", "0.5", "0", "0.93") + ", " + in() + ")"
+	case 16, 17:
+		// Which of equal values it takes, both engines decide in the same way; but sums
+		// that are nearly equal are not.
+		if depth == 1 {
+			return pick(r, "topk", "bottomk") + r.grouping() + " (" + pick(r, "1", "2", "5", "100") + ", " + in() + ")"
+		}
+		return in()
 	case 6, 7:
 		return "(" + in() + pick(r, " + ", " - ", " * ", " / ", " % ", " ^ ", " > ", " < bool ", " == ", " != bool ", " >= ", " atan2 ") + r.number() + ")"
 	case 8:

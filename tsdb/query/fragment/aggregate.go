@@ -68,10 +68,7 @@ func (g *groups) at(key uint64, ls labels.Labels) (gr *group, created bool) {
 	if gr = g.byKey[key]; gr != nil {
 		return gr, false
 	}
-	if g.dropName && !g.agg.without {
-		ls = ls.DropReserved(schema.IsMetadataLabel)
-	}
-	gr = &group{labels: g.labels(ls), n: make([]uint32, g.steps)}
+	gr = &group{labels: g.labelsOf(ls), n: make([]uint32, g.steps)}
 	switch g.agg.op {
 	case parser.SUM, parser.AVG:
 		gr.sum, gr.comp = make([]float64, g.steps), make([]float64, g.steps)
@@ -82,7 +79,11 @@ func (g *groups) at(key uint64, ls labels.Labels) (gr *group, created bool) {
 	return gr, true
 }
 
-func (g *groups) labels(ls labels.Labels) labels.Labels {
+// labelsOf are the labels of the group of a series.
+func (g *groups) labelsOf(ls labels.Labels) labels.Labels {
+	if g.dropName && !g.agg.without {
+		ls = ls.DropReserved(schema.IsMetadataLabel)
+	}
 	g.builder.Reset(ls)
 	switch {
 	case g.agg.without:

@@ -5,10 +5,11 @@
 // Split finds the fragments of an expression. A fragment is a selector or a
 // function over a range of one, then any number of operations on each value by
 // itself (arithmetic and comparison with numbers, mathematical functions), then
-// possibly an aggregation by sum, avg, min, max, count or group. What is left
-// of the expression has a selector in the place of each fragment, which the
-// engine reads from memory, so joins, set operations, histogram_quantile, topk
-// and everything else of the language behave as they always do.
+// possibly an aggregation by sum, avg, min, max, count, group, stddev, stdvar,
+// quantile, topk or bottomk. What is left of the expression has a selector in the
+// place of each fragment, which the engine reads from memory, so joins, set
+// operations, histogram_quantile and everything else of the language behave as
+// they always do.
 //
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are

@@ -35,7 +35,8 @@ type Series struct {
 	Labels labels.Labels
 	Values []float64
 
-	order int // in which the store had it
+	order int    // in which the store had it
+	group uint64 // its key, where the group needs all of its series
 }
 
 // Result is what a fragment evaluates to.
@@ -97,7 +98,7 @@ func (f *Fragment) evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	if err := set.Err(); err != nil {
 		return nil, err
 	}
-	res, err := e.result()
+	res, err := e.result(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -377,7 +378,7 @@ func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 		return nil
 	}
 	w.samples += int64(n)
-	if w.groups != nil {
+	if w.groups != nil && !w.groups.agg.collects() {
 		g, created := w.groups.at(group, ls)
 		if created {
 			g.order = order
@@ -394,7 +395,7 @@ func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 	if w.e.f.dropName {
 		ls = ls.DropReserved(schema.IsMetadataLabel)
 	}
-	w.out = append(w.out, Series{ls, slices.Clone(w.vals), order})
+	w.out = append(w.out, Series{ls, slices.Clone(w.vals), order, group})
 	return nil
 }
 
@@ -424,8 +425,8 @@ func withoutStale(points []promql.FPoint) []promql.FPoint {
 }
 
 // result joins what the workers have.
-func (e *evaluation) result() (*Result, error) {
-	res := &Result{Grid: e.f.grid, Peak: e.peak.Load()}
+func (e *evaluation) result(ctx context.Context) (*Result, error) {
+	res := &Result{Grid: e.f.grid}
 	for _, w := range e.workers {
 		res.Samples += w.samples
 		res.Read += w.decoded
@@ -435,10 +436,24 @@ func (e *evaluation) result() (*Result, error) {
 		}
 		res.Series = append(res.Series, w.out...)
 	}
-	if e.f.agg == nil {
-		res.inOrder()
-		return res, nil
+	var err error
+	switch {
+	case e.f.agg == nil:
+	case e.f.agg.collects():
+		res.Series, err = e.collect(ctx, res.Series)
+	default:
+		res.Series, err = e.merge()
 	}
+	if err != nil {
+		return nil, err
+	}
+	res.inOrder()
+	res.Peak = e.peak.Load()
+	return res, nil
+}
+
+// merge joins the groups of the workers.
+func (e *evaluation) merge() (out []Series, err error) {
 	all := e.workers[0].groups
 	for _, w := range e.workers[1:] {
 		for key, g := range w.groups.byKey {
@@ -455,10 +470,9 @@ func (e *evaluation) result() (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		res.Series = append(res.Series, Series{g.labels, vals, g.order})
+		out = append(out, Series{Labels: g.labels, Values: vals, order: g.order})
 	}
-	res.inOrder()
-	return res, nil
+	return out, nil
 }
 
 // inOrder puts the series in the order in which the store had the first of what

@@ -53,6 +53,7 @@ type aggregation struct {
 	op       parser.ItemType
 	without  bool
 	grouping []string // sorted
+	param    float64  // from 0 to 1 of a quantile; how many of topk, at least 1
 }
 
 // hints tell the store what will be read. The step is left out: it makes

@@ -145,13 +145,31 @@ func (s *splitter) fragment(expr parser.Expr, g Grid, root bool) *Fragment {
 }
 
 func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
+	f.agg = &aggregation{op: a.Op, without: a.Without, grouping: slices.Sorted(slices.Values(a.Grouping))}
 	switch a.Op {
-	case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.COUNT, parser.GROUP:
+	case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.COUNT, parser.GROUP, parser.STDDEV, parser.STDVAR:
+	case parser.QUANTILE: // what is out of range is remarked on
+		if !f.agg.number(a.Param, 0, 1) {
+			return false
+		}
+	case parser.TOPK, parser.BOTTOMK: // the series are in the result, with their names
+		if s.rules.DelayedNames || !f.agg.number(a.Param, 1, maxTop) {
+			return false
+		}
 	default:
 		return false
 	}
-	f.agg = &aggregation{op: a.Op, without: a.Without, grouping: slices.Sorted(slices.Values(a.Grouping))}
 	return !s.rules.DelayedNames || !slices.ContainsFunc(a.Grouping, schema.IsMetadataLabel)
+}
+
+// maxTop is the greatest k of topk that is evaluated here.
+const maxTop = 1 << 20
+
+// number takes a parameter that is a number from least to most, and reports
+// whether it is.
+func (a *aggregation) number(param parser.Expr, least, most float64) (ok bool) {
+	a.param, ok = constant(param)
+	return ok && a.param >= least && a.param <= most
 }
 
 // chain fills in what a fragment selects and does to each series, and reports

@@ -30,9 +30,16 @@ func TestSplit(t *testing.T) {
 		`sum(rate(x[5m])) / sum(rate(y[5m]))`: `{__fragment__=~"0"} / {__fragment__=~"1"}`,
 		`histogram_quantile(0.9, sum by (le) (x))`:  `histogram_quantile(0.9, {__fragment__=~"0"})`,
 		`max_over_time(sum(x)[1h:1m])`:              `max_over_time({__fragment__=~"0"}[1h:1m])`,
-		`stddev(rate(x[5m]))`:                       `stddev({__fragment__=~"0"})`,
+		`stddev(rate(x[5m]))`:                       "root",
+		`quantile by (a) (1 - 0.1, x)`:              "root",
+		`quantile(1.1, rate(x[5m]))`:                `quantile(1.1, {__fragment__=~"0"})`,
+		`quantile(scalar(sum(x)), y)`:               `quantile(scalar({__fragment__=~"0"}), y)`,
 		`sum(x) * on () group_left () y`:            `{__fragment__=~"0"} * on () group_left () y`,
-		`topk(2, x)`:                                `topk(2, x)`,
+		`topk(2, x)`:                                "root",
+		`bottomk by (a) (1, rate(x[5m]))`:           "root",
+		`topk(0, rate(x[5m]))`:                      `topk(0, {__fragment__=~"0"})`,
+		`topk(scalar(sum(x)), y)`:                   `topk(scalar({__fragment__=~"0"}), y)`,
+		`limitk(2, rate(x[5m]))`:                    `limitk(2, {__fragment__=~"0"})`,
 		`timestamp(rate(x[5m]))`:                    `timestamp(rate(x[5m]))`,
 		`sum(x @ 100)`:                              `sum(x @ 100.000)`,
 		`sum(rate(x[5m] anchored))`:                 `sum(rate(x[5m] anchored))`,
@@ -63,6 +70,7 @@ func TestSplitKeepsNamesThatAreDroppedLate(t *testing.T) {
 		`sum by (__name__) (rate(x[5m]))`:           false,
 		`sum without (job) (rate(x[5m]))`:           true,
 		`sum by (__type__) (last_over_time(x[5m]))`: false,
+		`topk(1, rate(x[5m]))`:                      false,
 	} {
 		e, err := testParser().ParseExpr(expr)
 		require.NoError(t, err)

@@ -227,7 +227,7 @@ func (t *tail) evaluate(ctx context.Context, f *Fragment, l Limits) (*Result, er
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	return e.result()
+	return e.result(ctx)
 }
 
 // fromTail evaluates the series from one index to another.
