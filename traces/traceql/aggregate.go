@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"encoding/binary"
 	"math"
 
 	"belfry/traces"
@@ -19,6 +20,8 @@ type aggregator struct {
 	compare  *comparison
 
 	quantiles bool // numbers are kept for quantiles
+	histogram bool // a value's bucket tells groups apart
+	sketches  sketchPool
 }
 
 // group is the series of one combination of labels (several of quantiles).
@@ -39,7 +42,8 @@ type cell struct {
 func newAggregator(m *Metrics, req *RangeRequest, limits Limits) *aggregator {
 	a := &aggregator{
 		metrics: m, req: req, steps: int((req.To - req.From + req.Step - 1) / req.Step),
-		groups: map[string]*group{}, limit: limits.Series, quantiles: m.Func == "quantile_over_time",
+		groups: map[string]*group{}, limit: limits.Series,
+		quantiles: m.Func == "quantile_over_time", histogram: m.Func == "histogram_over_time",
 	}
 	if m.Func == "compare" {
 		a.compare = newComparison(a.steps)
@@ -74,7 +78,7 @@ func (a *aggregator) observe(s spanAt) {
 	if c.n == 0 && a.wantsExemplar(g) {
 		g.exemplars = append(g.exemplars, Exemplar{Time: s.span.Start, Value: value, TraceID: s.span.TraceID, SpanID: s.span.ID})
 	}
-	c.add(value, a.quantiles)
+	c.add(value, a)
 }
 
 // wantsExemplar reports whether a group has room for an exemplar.
@@ -83,16 +87,16 @@ func (a *aggregator) wantsExemplar(g *group) bool {
 }
 
 // add counts a value, for quantiles too if they are asked for.
-func (c *cell) add(value float64, quantiles bool) {
+func (c *cell) add(value float64, a *aggregator) {
 	if c.n == 0 {
 		c.low, c.high = value, value
 	}
 	c.n++
 	c.sum += value
 	c.low, c.high = min(c.low, value), max(c.high, value)
-	if quantiles {
+	if a.quantiles {
 		if c.sketch == nil {
-			c.sketch = &sketch{}
+			c.sketch = a.sketches.sketch()
 		}
 		c.sketch.add(value)
 	}
@@ -100,8 +104,7 @@ func (c *cell) add(value float64, quantiles bool) {
 
 // group finds the group of a span; nil if there are too many.
 func (a *aggregator) group(s spanAt, value float64) *group {
-	histogram := a.metrics.Func == "histogram_over_time"
-	if len(a.metrics.By) == 0 && !histogram {
+	if len(a.metrics.By) == 0 && !a.histogram {
 		if a.only == nil {
 			a.only = a.add("", nil)
 		}
@@ -113,10 +116,8 @@ func (a *aggregator) group(s spanAt, value float64) *group {
 		a.scratch = append(a.scratch, byte(v.Type))
 		a.scratch = append(append(a.scratch, v.Value.Text()...), 0)
 	}
-	bucket := 0.0
-	if histogram {
-		bucket = histogramBucket(value)
-		a.scratch = append(a.scratch, traces.Float(bucket).Text()...)
+	if a.histogram {
+		a.scratch = binary.LittleEndian.AppendUint16(a.scratch, uint16(histogramExponent(value)))
 	}
 	if g, known := a.groups[string(a.scratch)]; known {
 		return g
@@ -129,8 +130,8 @@ func (a *aggregator) group(s spanAt, value float64) *group {
 	for _, by := range a.metrics.By {
 		labels = append(labels, Label{by.String(), groupValue(s.field(by))})
 	}
-	if histogram {
-		labels = append(labels, Label{"__bucket", traces.Float(bucket)})
+	if a.histogram {
+		labels = append(labels, Label{"__bucket", traces.Float(histogramBucket(value))})
 	}
 	return a.add(string(a.scratch), labels)
 }
@@ -146,11 +147,28 @@ func histogramBucket(v float64) float64 {
 	if v <= 0 {
 		return 0
 	}
-	fraction, exponent := math.Frexp(v)
-	if fraction == 0.5 {
-		exponent--
+	return math.Ldexp(1, histogramExponent(v))
+}
+
+// noExponent stands for the bucket of zero and below.
+const noExponent = -2000
+
+// histogramExponent returns the exponent of the power of two that bounds a value from above.
+func histogramExponent(v float64) int {
+	if v <= 0 {
+		return noExponent
 	}
-	return math.Ldexp(1, exponent)
+	const fractionBits, bias = 52, 1023
+	bits := math.Float64bits(v)
+	exponent := int(bits>>fractionBits) - bias
+	if exponent == -bias { // too small to have its first bit left out
+		fraction, e := math.Frexp(v)
+		bits, exponent = math.Float64bits(fraction), e-1
+	}
+	if bits<<(64-fractionBits) != 0 {
+		exponent++
+	}
+	return exponent
 }
 
 func (a *aggregator) merge(o *aggregator) {

@@ -1,7 +1,6 @@
 package traceql
 
 import (
-	"math"
 	"slices"
 
 	"belfry/traces"
@@ -35,15 +34,14 @@ type columnAggregator struct {
 	filter Expr
 	eval   columnEval
 
-	keys   []groupKeys
-	values []float64
-	skip   []bool // rows without a value; nil if all have one
-	steps  []int32
+	keys []groupKeys // of by(), and of a histogram's buckets
+	rowValues
+	buckets []uint64 // of the values, for a histogram
+	steps   []int32
 
 	groups  []*group // that the rows of the columns are in
 	numbers []int32  // of each row's group in groups, from 1; 0: it does not count
-	counts  countsPool
-	table   []int32 // the numbers by the combination of a row's keys
+	table   []int32  // the numbers by the combination of a row's keys
 
 	comparer comparer
 }
@@ -85,43 +83,24 @@ func (c *columnAggregator) visit(cols traces.Columns) error {
 	return nil
 }
 
-// readValues computes the numbers that are aggregated.
-func (c *columnAggregator) readValues() {
-	of := c.a.metrics.Of
-	if of == nil {
-		return
-	}
-	n := c.eval.n
-	c.values, c.skip = slices.Grow(c.values[:0], n)[:n], nil
-	if ref, ok := of.(FieldRef); ok && ref.fieldType() == TypeDuration {
-		if col := c.eval.columns[ref.Field]; col != nil && col.Nums != nil && col.Present == nil && col.Kind == traces.KindInt {
-			for i, d := range col.Nums {
-				c.values[i] = float64(int64(d)) / 1e9
-			}
-			return
-		}
-	}
-	c.skip = make([]bool, n)
-	at := &rowAt{e: &c.eval}
-	s := spanAt{row: at}
-	for at.i = range n {
-		v := s.eval(of)
-		c.skip[at.i] = !v.Type.isNumber()
-		if !c.skip[at.i] {
-			c.values[at.i] = seconds(v)
-			c.skip[at.i] = math.IsNaN(c.values[at.i])
-		}
-	}
-}
-
-// readKeys numbers the values of each field of by().
+// readKeys numbers what tells groups apart: the values of each field of by(), and a histogram's buckets.
 func (c *columnAggregator) readKeys() {
 	by := c.a.metrics.By
-	if len(c.keys) < len(by) {
-		c.keys = make([]groupKeys, len(by))
+	if c.keys == nil {
+		c.keys = make([]groupKeys, len(by), len(by)+1)
+		if c.a.histogram {
+			c.keys = c.keys[:len(by)+1]
+		}
 	}
 	for k, ref := range by {
 		c.keys[k].read(c.eval.columns[ref.Field], c.eval.n)
+	}
+	if c.a.histogram {
+		c.buckets = c.buckets[:0]
+		for _, v := range c.values {
+			c.buckets = append(c.buckets, uint64(histogramExponent(v)))
+		}
+		c.keys[len(by)].read(&traces.Column{Kind: traces.KindInt, Nums: c.buckets}, c.eval.n)
 	}
 }
 
@@ -217,10 +196,12 @@ func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 		if value > cell.high {
 			cell.high = value
 		}
-		if quantiles {
-			cell.sketch.add(value)
-		} else {
+		if !quantiles {
 			cell.sum += value
+		} else if count := cell.sketch.counter(value); count != nil {
+			*count++
+		} else {
+			cell.sketch.addSlowly(value)
 		}
 	}
 	return nil
@@ -228,15 +209,20 @@ func (c *columnAggregator) observe(cols traces.Columns, keep []bool) error {
 
 // first makes a row the first of a cell, and an exemplar if one is wanted.
 func (c *columnAggregator) first(cols traces.Columns, row int, g *group, cell *cell) error {
-	value := float64(1)
-	if c.a.metrics.Of != nil {
-		value = c.values[row]
-	}
+	value := c.value(row)
 	cell.low, cell.high = value, value
-	if c.a.quantiles && cell.sketch == nil {
-		cell.sketch = &sketch{pool: &c.counts}
+	if c.a.quantiles {
+		cell.sketch = c.a.sketches.sketch()
 	}
-	return c.exemplar(cols, row, g, value)
+	return c.exemplar(cols, row, g)
+}
+
+// value returns the number of a row that is aggregated.
+func (c *columnAggregator) value(row int) float64 {
+	if c.a.metrics.Of == nil {
+		return 1
+	}
+	return c.values[row]
 }
 
 // stepCursor finds the steps of rows. Neighbors are mostly of one.
@@ -260,7 +246,7 @@ func (s *stepCursor) move(start int64) {
 }
 
 // exemplar keeps a row as an exemplar, if one is wanted.
-func (c *columnAggregator) exemplar(cols traces.Columns, row int, g *group, value float64) error {
+func (c *columnAggregator) exemplar(cols traces.Columns, row int, g *group) error {
 	if !c.a.wantsExemplar(g) {
 		return nil
 	}
@@ -268,23 +254,19 @@ func (c *columnAggregator) exemplar(cols traces.Columns, row int, g *group, valu
 	if err != nil {
 		return err
 	}
-	g.exemplars = append(g.exemplars, Exemplar{Time: cols.Starts()[row], Value: value, TraceID: trace, SpanID: span})
+	g.exemplars = append(g.exemplars, Exemplar{Time: cols.Starts()[row], Value: c.value(row), TraceID: trace, SpanID: span})
 	return nil
 }
 
 // numberGroups finds the group of each row: its number in c.groups from 1, 0 for rows that do
 // not count.
 func (c *columnAggregator) numberGroups(keep []bool) {
-	by := c.a.metrics.By
 	combinations := 1
-	for k := range by {
+	for k := range c.keys {
 		if combinations *= len(c.keys[k].values); combinations > maxGroupTable {
 			combinations = 0
 			break
 		}
-	}
-	if c.a.metrics.Func == "histogram_over_time" {
-		combinations = 0 // the value is a part of the group
 	}
 	if cap(c.table) < combinations {
 		c.table = make([]int32, combinations)
@@ -292,7 +274,7 @@ func (c *columnAggregator) numberGroups(keep []bool) {
 	c.table = c.table[:combinations]
 	clear(c.table)
 	c.groups, c.numbers = c.groups[:0], slices.Grow(c.numbers[:0], c.eval.n)[:c.eval.n]
-	if len(by) == 1 && combinations > 0 && keep == nil && c.skip == nil {
+	if len(c.keys) == 1 && combinations > 0 && keep == nil && c.skip == nil {
 		for i, id := range c.keys[0].ids {
 			number := c.table[id]
 			if number == 0 {
@@ -313,7 +295,7 @@ func (c *columnAggregator) numberGroups(keep []bool) {
 			continue
 		}
 		at := 0
-		for k := range by {
+		for k := range c.keys {
 			at = at*len(c.keys[k].values) + int(c.keys[k].ids[i])
 		}
 		number := c.table[at]
@@ -327,11 +309,7 @@ func (c *columnAggregator) numberGroups(keep []bool) {
 
 // findGroup returns the number of a row's group, 0 if there are too many groups.
 func (c *columnAggregator) findGroup(row int) int32 {
-	value := float64(1)
-	if c.a.metrics.Of != nil {
-		value = c.values[row]
-	}
-	g := c.a.group(spanAt{row: &keyRow{c: c, i: row}}, value)
+	g := c.a.group(spanAt{row: &keyRow{c: c, i: row}}, c.value(row))
 	if g == nil {
 		return 0
 	}

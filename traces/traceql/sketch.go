@@ -8,106 +8,167 @@ import (
 // sketch counts numbers in buckets that are at most 1/64 wider than their lower bound, so
 // that a quantile is known to within 1 % of its value: each power of two in as many
 // buckets of one width, as in the HDR histogram (Tene, 2012), which a number's own bits tell.
-//
-// What is counted waits in a short list first: one number after the other goes to another sketch,
-// and the counts of each are too many to be near at hand for all.
 type sketch struct {
-	recent             []int32 // buckets of numbers above zero that are not in positive yet
+	few                []int32 // the buckets of numbers above zero, as long as these are few
 	positive, negative buckets // of the absolute value
 	zeros              int64
-	pool               *countsPool // nil: none
+	pool               *sketchPool
 }
 
 // buckets are counts, in an array for each power of two that occurs.
 type buckets struct {
 	first  int32 // the exponent of the first array
 	arrays []*counts
+	more   []*carries // by array, of those that have some; nil: none has
 }
 
-// counts are those of the buckets of one power of two; what would be more than fits stays at the most.
-type counts [1 << subBits]uint32
+// counts are those of the buckets of one power of two, modulo 256: one number after the other goes to
+// another sketch, and a line of the processor's cache has to do for each.
+type counts [1 << subBits]uint8
 
-// countsPool makes counts, many at once. It is used by one goroutine.
-type countsPool struct{ free []counts }
+// carries are how often counts have passed 255.
+type carries [1 << subBits]uint32
 
-func (p *countsPool) take() *counts {
-	if p == nil {
-		return &counts{}
+// sketchPool makes sketches and what they need, many at once. It is used by one goroutine.
+type sketchPool struct {
+	sketches []sketch
+	counts   []counts
+	slots    []*counts
+}
+
+// many is how much a pool makes at once.
+const many = 32
+
+func (p *sketchPool) sketch() *sketch {
+	if len(p.sketches) == 0 {
+		p.sketches = make([]sketch, many)
 	}
-	if len(p.free) == 0 {
-		p.free = make([]counts, 32)
+	s := &p.sketches[0]
+	p.sketches = p.sketches[1:]
+	s.pool = p
+	return s
+}
+
+func (p *sketchPool) take() *counts {
+	if len(p.counts) == 0 {
+		p.counts = make([]counts, many)
 	}
-	c := &p.free[0]
-	p.free = p.free[1:]
+	c := &p.counts[0]
+	p.counts = p.counts[1:]
 	return c
 }
 
-// add counts a number.
-func (b *buckets) add(bucket int32, pool *countsPool) {
-	if count := &b.of(bucket>>subBits, pool)[bucket&(1<<subBits-1)]; *count < math.MaxUint32 {
-		*count++
+// arrays returns n places for counts.
+func (p *sketchPool) arrays(n int) []*counts {
+	if len(p.slots) < n {
+		p.slots = make([]*counts, max(n, many*minArrays))
 	}
+	out := p.slots[:n:n]
+	p.slots = p.slots[n:]
+	return out
 }
 
-// of returns the counts of an exponent.
-func (b *buckets) of(exponent int32, pool *countsPool) *counts {
-	i := exponent - b.first
-	if uint32(i) >= uint32(len(b.arrays)) {
-		b.grow(exponent)
-		i = exponent - b.first
-	}
+// add counts a number.
+func (b *buckets) add(bucket int32, pool *sketchPool) {
+	i := b.at(bucket>>subBits, pool)
 	if b.arrays[i] == nil {
 		b.arrays[i] = pool.take()
 	}
-	return b.arrays[i]
+	j := bucket & (1<<subBits - 1)
+	if b.arrays[i][j]++; b.arrays[i][j] == 0 {
+		b.carried(i)[j]++
+	}
 }
 
-// grow makes room for an exponent.
-func (b *buckets) grow(exponent int32) {
-	if len(b.arrays) == 0 {
-		b.first = exponent
+// at returns which array is an exponent's, and makes room for it.
+func (b *buckets) at(exponent int32, pool *sketchPool) int32 {
+	if uint32(exponent-b.first) >= uint32(len(b.arrays)) {
+		b.grow(exponent, pool)
 	}
-	if missing := b.first - exponent; missing > 0 {
-		b.first, b.arrays = exponent, append(make([]*counts, missing, int(missing)+len(b.arrays)), b.arrays...)
+	return exponent - b.first
+}
+
+// carried returns the carries of an array.
+func (b *buckets) carried(i int32) *carries {
+	if b.more == nil {
+		b.more = make([]*carries, len(b.arrays))
 	}
-	if missing := exponent - b.first + 1 - int32(len(b.arrays)); missing > 0 {
-		b.arrays = append(b.arrays, make([]*counts, missing)...)
+	if b.more[i] == nil {
+		b.more[i] = &carries{}
 	}
+	return b.more[i]
+}
+
+// minArrays is how many arrays there is room for at first.
+const minArrays = 8
+
+// grow makes room for an exponent, and some more on its side.
+func (b *buckets) grow(exponent int32, pool *sketchPool) {
+	n := int32(len(b.arrays))
+	if n == 0 {
+		b.first, b.arrays = exponent-minArrays/2, pool.arrays(minArrays)
+		return
+	}
+	first, end := b.first, b.first+n
+	if exponent < first {
+		first = min(exponent, first-n)
+	} else {
+		end = max(exponent+1, end+n)
+	}
+	arrays := pool.arrays(int(end - first))
+	copy(arrays[b.first-first:], b.arrays)
+	if b.more != nil {
+		more := make([]*carries, len(arrays))
+		copy(more[b.first-first:], b.more)
+		b.more = more
+	}
+	b.first, b.arrays = first, arrays
 }
 
 // merge adds the counts of o, which must not be used any more.
-func (b *buckets) merge(o *buckets) {
+func (b *buckets) merge(o *buckets, pool *sketchPool) {
 	for i, from := range o.arrays {
 		if from == nil {
 			continue
 		}
-		exponent := o.first + int32(i)
-		if at := exponent - b.first; uint32(at) >= uint32(len(b.arrays)) {
-			b.grow(exponent)
+		at := b.at(o.first+int32(i), pool)
+		if into := b.arrays[at]; into == nil {
+			b.arrays[at] = from
+		} else {
+			for j, n := range from {
+				if into[j] += n; into[j] < n {
+					b.carried(at)[j]++
+				}
+			}
 		}
-		into := &b.arrays[exponent-b.first]
-		if *into == nil {
-			*into = from
-			continue
-		}
-		for j, n := range from {
-			(*into)[j] = uint32(min(uint64((*into)[j])+uint64(n), math.MaxUint32))
+		if o.more != nil && o.more[i] != nil {
+			into := b.carried(at)
+			for j, n := range o.more[i] {
+				into[j] += n
+			}
 		}
 	}
 }
 
 // total returns how many numbers are counted.
 func (b *buckets) total() (n int64) {
-	for _, of := range b.arrays {
-		n += of.total()
+	for i := range b.arrays {
+		n += b.totalOf(i)
 	}
 	return n
 }
 
-func (c *counts) total() (n int64) {
-	if c != nil {
-		for _, k := range c {
-			n += int64(k)
+// totalOf returns how many numbers are counted in an array.
+func (b *buckets) totalOf(i int) (n int64) {
+	if b.arrays[i] == nil {
+		return 0
+	}
+	for _, k := range b.arrays[i] {
+		n += int64(k)
+	}
+	if b.more != nil && b.more[i] != nil {
+		for _, k := range b.more[i] {
+			n += int64(k) << 8
 		}
 	}
 	return n
@@ -115,61 +176,69 @@ func (c *counts) total() (n int64) {
 
 // ranked returns the bucket of a rank, from the least one on and from 1; the last one for ranks beyond.
 func (b *buckets) ranked(rank int64) (bucket int32) {
-	for i, of := range b.arrays {
-		n := of.total()
+	for i := range b.arrays {
+		n := b.totalOf(i)
 		if n == 0 {
 			continue
 		}
 		bucket = (b.first + int32(i)) << subBits
-		if rank > n {
-			rank -= n
-			bucket += 1<<subBits - 1
-			continue
+		if rank <= n {
+			return bucket + b.rankedIn(i, rank)
 		}
-		for j, k := range of {
-			if rank -= int64(k); rank <= 0 {
-				return bucket + int32(j)
-			}
-		}
+		rank -= n
+		bucket += 1<<subBits - 1
 	}
 	return bucket
 }
 
-// smallest is the least absolute value that is told from zero.
-const smallest = 1e-12
-
-func (s *sketch) add(v float64) {
-	switch {
-	case v > smallest:
-		if len(s.recent) == cap(s.recent) {
-			s.makeRoom()
+// rankedIn returns which of an array's buckets a rank is in.
+func (b *buckets) rankedIn(i int, rank int64) int32 {
+	for j, k := range b.arrays[i] {
+		rank -= int64(k)
+		if b.more != nil && b.more[i] != nil {
+			rank -= int64(b.more[i][j]) << 8
 		}
-		s.recent = append(s.recent, bucketOf(v))
-	case v < -smallest:
+		if rank <= 0 {
+			return int32(j)
+		}
+	}
+	return 1<<subBits - 1
+}
+
+// smallest is the least absolute value that is told from zero.
+const smallest = 0x1p-40
+
+// add counts a number.
+func (s *sketch) add(v float64) {
+	if count := s.counter(v); count != nil {
+		*count++
+		return
+	}
+	s.addSlowly(v)
+}
+
+// counter returns the count that is one more with a number, if there is nothing else to do. Whatever has an
+// array is at least the smallest number, without another look.
+func (s *sketch) counter(v float64) *uint8 {
+	bucket := bucketOf(v)
+	if i := bucket>>subBits - s.positive.first; uint32(i) < uint32(len(s.positive.arrays)) && s.positive.arrays[i] != nil {
+		if count := &s.positive.arrays[i][bucket&(1<<subBits-1)]; *count < math.MaxUint8 {
+			return count
+		}
+	}
+	return nil
+}
+
+// addSlowly counts a number for which there may be no array yet.
+func (s *sketch) addSlowly(v float64) {
+	switch {
+	case v >= smallest:
+		s.addPositive(bucketOf(v))
+	case v <= -smallest:
 		s.negative.add(bucketOf(-v), s.pool)
 	default:
 		s.zeros++
 	}
-}
-
-// mostRecent is how many numbers wait at most.
-const mostRecent = 256
-
-// makeRoom makes room for another number that waits.
-func (s *sketch) makeRoom() {
-	if len(s.recent) < mostRecent {
-		s.recent = append(make([]int32, 0, max(4*len(s.recent), 16)), s.recent...)
-		return
-	}
-	s.settle()
-}
-
-// settle counts the numbers that wait.
-func (s *sketch) settle() {
-	for _, bucket := range s.recent {
-		s.positive.add(bucket, s.pool)
-	}
-	s.recent = s.recent[:0]
 }
 
 // subBits of a mantissa tell buckets of one power of two apart.
@@ -181,14 +250,44 @@ func bucketOf(v float64) int32 { return int32(math.Float64bits(v) >> (52 - subBi
 // bucketBound returns the least number of a bucket.
 func bucketBound(bucket int32) float64 { return math.Float64frombits(uint64(bucket) << (52 - subBits)) }
 
+// mostFew is how many numbers are few: their buckets take less memory than counts would.
+const mostFew = 64
+
+// addPositive counts a number above zero.
+func (s *sketch) addPositive(bucket int32) {
+	switch {
+	case len(s.positive.arrays) > 0:
+		s.positive.add(bucket, s.pool)
+		return
+	case len(s.few) == mostFew:
+		s.settle()
+		s.positive.add(bucket, s.pool)
+		return
+	case len(s.few) == cap(s.few):
+		s.few = append(make([]int32, 0, max(4*len(s.few), 16)), s.few...)
+	}
+	s.few = append(s.few, bucket)
+}
+
+// settle counts the numbers that are few no more.
+func (s *sketch) settle() {
+	for _, bucket := range s.few {
+		s.positive.add(bucket, s.pool)
+	}
+	s.few = nil
+}
+
 // merge adds the numbers of o, which must not be used any more.
 func (s *sketch) merge(o *sketch) {
 	s.zeros += o.zeros
-	for _, bucket := range o.recent {
-		s.positive.add(bucket, s.pool)
+	if len(o.positive.arrays) > 0 {
+		s.settle()
 	}
-	s.positive.merge(&o.positive)
-	s.negative.merge(&o.negative)
+	s.positive.merge(&o.positive, s.pool)
+	for _, bucket := range o.few {
+		s.addPositive(bucket)
+	}
+	s.negative.merge(&o.negative, s.pool)
 }
 
 // rankOf returns which of n numbers, in order and from 1, a share q does not exceed.
@@ -203,11 +302,10 @@ func (s *sketch) ranked(rank int64) float64 {
 	if rank -= below + s.zeros; rank <= 0 {
 		return 0
 	}
-	if len(s.positive.arrays) == 0 && len(s.recent) > 0 {
-		slices.Sort(s.recent)
-		return bucketValue(s.recent[min(rank, int64(len(s.recent)))-1])
+	if len(s.few) > 0 {
+		slices.Sort(s.few)
+		return bucketValue(s.few[min(rank, int64(len(s.few)))-1])
 	}
-	s.settle()
 	return bucketValue(s.positive.ranked(rank))
 }
 
