@@ -125,6 +125,7 @@ func (a *App) open(ctx context.Context) (err error) {
 	a.alerting.addTo(&a.stack, a.fail)
 	a.web.addTo(&a.stack)
 	a.ingest.addTo(&a.stack, a.fail)
+	a.stack.AddRun("program pages", releaseProgram, a.fail)
 	return nil
 }
 
