@@ -80,6 +80,7 @@ func fleetQueries() []fleetQuery {
 		{"top", `topk by (service) (5, rate(http_requests_total[5m]))`},
 		{"quantile", `quantile by (service) (0.95, rate(http_requests_total[5m]))`},
 		{"stddev", `stddev by (service) (rate(http_requests_total[5m]))`},
+		{"ratio", `sum by (service) (rate(http_requests_total[2m]) / rate(http_requests_total[5m]))`},
 		{"selector", `memory_bytes{service=~"service-0.*"}`},
 	}
 }

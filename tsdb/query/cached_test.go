@@ -102,6 +102,8 @@ func (w *cachedWorld) ask() {
 		"topk(2, increase(x_total[4m]) * 2)",
 		"bottomk by (job) (1, sum_over_time(gauge[3m]))",
 		"stddev without (i) (rate(x_total[5m]))",
+		"rate(x_total[5m]) / ignoring (i) sum by (job) (rate(y_total[5m]))",
+		"gauge > bool max without () (gauge offset 1m)",
 		"quantile(0.9, gauge)",
 		"max without (i) (max_over_time(gauge[5m])) > 10",
 		"sum by (job) (gauge offset 2m)",

@@ -130,6 +130,10 @@ func (r exprs) number() string {
 	return pick(r, "0", "1", "-2.5", "1e9", "NaN", "+Inf", "(2 * 3)", "100")
 }
 
+func (r exprs) operator() string {
+	return pick(r, " + ", " - ", " * ", " / ", " / ", " % ", " ^ ", " atan2 ", " > ", " < bool ", " == ", " != bool ", " >= ", " <= ")
+}
+
 // vector is an instant vector expression.
 func (r exprs) vector(depth int) string {
 	if depth == 0 {
@@ -139,7 +143,7 @@ func (r exprs) vector(depth int) string {
 		return r.rangeFunction()
 	}
 	in := func() string { return r.vector(depth - 1) }
-	switch r.IntN(18) {
+	switch r.IntN(21) {
 	case 0, 1, 2, 3, 4:
 		return pick(r, "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar") + r.grouping() + " (" + in() + ")"
 	case 5:
@@ -151,6 +155,8 @@ func (r exprs) vector(depth int) string {
 			return pick(r, "topk", "bottomk") + r.grouping() + " (" + pick(r, "1", "2", "5", "100") + ", " + in() + ")"
 		}
 		return in()
+	case 18, 19, 20:
+		return "(" + in() + r.operator() + pick(r, "", "", "on (job, n) ", "on (job, n) ", "ignoring (le) ", "ignoring (job) ", "on (__name__, job, n) ", "on () ") + in() + ")"
 	case 6, 7:
 		return "(" + in() + pick(r, " + ", " - ", " * ", " / ", " % ", " ^ ", " > ", " < bool ", " == ", " != bool ", " >= ", " atan2 ") + r.number() + ")"
 	case 8:

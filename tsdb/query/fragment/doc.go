@@ -2,24 +2,24 @@
 // series, column by column and in parallel, and leaves the rest of it to
 // Prometheus' engine.
 //
-// Split finds the fragments of an expression. A fragment is a selector or a
-// function over a range of one, then any number of operations on each value by
-// itself (arithmetic and comparison with numbers, mathematical functions), then
-// possibly an aggregation by sum, avg, min, max, count, group, stddev, stdvar,
-// quantile, topk or bottomk. What is left of the expression has a selector in the
-// place of each fragment, which the engine reads from memory, so joins, set
-// operations, histogram_quantile and everything else of the language behave as
-// they always do.
+// Split finds the fragments of an expression. A fragment is a selector, a function
+// over a range of one, or an operation of each series of one fragment with one of
+// another, then any number of operations on each value by itself (arithmetic and
+// comparison with numbers, mathematical functions), then possibly an aggregation by
+// sum, avg, min, max, count, group, stddev, stdvar, quantile, topk or bottomk. What
+// is left of the expression has a selector in the place of each fragment, which the
+// engine reads from memory, so joins of many with one, set operations,
+// histogram_quantile and everything else of the language behave as they always do.
 //
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are
 // added in another order. Data that a fragment does not handle (native
-// histograms, two series that become one) fails with ErrFallback, and the whole
+// histograms, two series that become one or match alike) fails with ErrFallback, and the whole
 // query has to be given to Prometheus' engine.
 //
 // A fragment that is evaluated again and again near the present reads nothing:
 // Tails keeps its series' newest samples and follows what is appended to them.
 //
-// A fragment holds the samples of one series per worker and its own result, and
-// counts both against the limit of samples that a query may have in memory.
+// A fragment holds the samples of one series per worker, what it joins and its own
+// result, and counts all of them against the limit of samples that a query may have in memory.
 package fragment

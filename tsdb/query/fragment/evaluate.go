@@ -68,6 +68,9 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	if l.Batch <= 0 {
 		l.Batch = defaultBatch
 	}
+	if f.join != nil {
+		return f.evaluateJoin(ctx, q, l)
+	}
 	if res, ok, err := l.Tails.evaluate(ctx, f, q, l); ok || err != nil {
 		return res, err
 	}

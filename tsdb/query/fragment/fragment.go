@@ -39,6 +39,7 @@ type Fragment struct {
 
 	// call is the function over a range; nil for an instant selector.
 	call   *rangeCall
+	join   *join // in place of a selector and call
 	values []valueOp
 
 	dropName bool // a function or operation drops the metric's name

@@ -1,6 +1,7 @@
 package fragment
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -49,7 +50,7 @@ const placeholder = "__fragment__"
 // modifies.
 func Split(expr parser.Expr, r Rules) *Plan {
 	s := splitter{rules: r, plan: &Plan{fragments: map[*labels.Matcher]*Fragment{}}}
-	if f := s.fragment(expr, r.Grid, true); f != nil {
+	if f := s.fragment(expr, r.Grid, r.MinSteps); f != nil {
 		s.plan.Root = f
 		return s.plan
 	}
@@ -64,7 +65,8 @@ type splitter struct {
 
 // walk returns expr with selectors in place of its fragments.
 func (s *splitter) walk(expr parser.Expr, g Grid) parser.Expr {
-	if f := s.fragment(expr, g, false); f != nil {
+	// The engine reads a plain selector faster than a copy of it.
+	if f := s.fragment(expr, g, math.MaxInt); f != nil {
 		return s.stand(f)
 	}
 	switch e := expr.(type) {
@@ -123,8 +125,9 @@ func (s *splitter) subqueryGrid(e *parser.SubqueryExpr, outer Grid) (Grid, bool)
 	return g, g.Steps() > 0
 }
 
-// fragment returns the fragment that expr is, or nil.
-func (s *splitter) fragment(expr parser.Expr, g Grid, root bool) *Fragment {
+// fragment returns the fragment that expr is, or nil. A plain selector is one from
+// some number of steps on.
+func (s *splitter) fragment(expr parser.Expr, g Grid, minSteps int) *Fragment {
 	expr = unwrap(expr)
 	f := &Fragment{grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange(), text: expr.String()}
 	if a, ok := expr.(*parser.AggregateExpr); ok {
@@ -137,8 +140,7 @@ func (s *splitter) fragment(expr parser.Expr, g Grid, root bool) *Fragment {
 	if s.rules.DelayedNames || !s.chain(f, expr) {
 		return nil
 	}
-	// The engine reads a plain selector faster than a copy of it.
-	if f.call == nil && (!root || g.Steps() < s.rules.MinSteps) {
+	if f.call == nil && f.join == nil && g.Steps() < minSteps {
 		return nil
 	}
 	return f
@@ -195,6 +197,9 @@ func (s *splitter) chain(f *Fragment, expr parser.Expr) bool {
 }
 
 func (s *splitter) binary(f *Fragment, e *parser.BinaryExpr) bool {
+	if e.LHS.Type() == parser.ValueTypeVector && e.RHS.Type() == parser.ValueTypeVector {
+		return s.join(f, e)
+	}
 	vector, number, swapped := e.LHS, e.RHS, false
 	if e.LHS.Type() == parser.ValueTypeScalar {
 		vector, number, swapped = e.RHS, e.LHS, true
@@ -211,6 +216,21 @@ func (s *splitter) binary(f *Fragment, e *parser.BinaryExpr) bool {
 		return false
 	}
 	f.add(op, drops)
+	return true
+}
+
+func (s *splitter) join(f *Fragment, e *parser.BinaryExpr) bool {
+	j := newJoin(e)
+	if j == nil || s.rules.DelayedNames {
+		return false
+	}
+	if j.left = s.fragment(e.LHS, f.grid, 1); j.left == nil {
+		return false
+	}
+	if j.right = s.fragment(e.RHS, f.grid, 1); j.right == nil {
+		return false
+	}
+	f.join = j
 	return true
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func testParser() parser.Parser {
-	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true})
+	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true})
 }
 
 func rules() Rules {
@@ -20,14 +20,19 @@ func rules() Rules {
 // fragment, else what is left for the engine.
 func TestSplit(t *testing.T) {
 	for expr, want := range map[string]string{
-		`sum by (a) (rate(x[5m]))`:            "root",
-		`(sum(x))`:                            "root",
-		`rate(x[5m]) * 100 > 3`:               "root",
-		`-abs(x)`:                             "root",
-		`x`:                                   "root",
-		`quantile_over_time(0.9, x[5m])`:      "root",
-		`topk(2, sum by (a) (x))`:             `topk(2, {__fragment__=~"0"})`,
-		`sum(rate(x[5m])) / sum(rate(y[5m]))`: `{__fragment__=~"0"} / {__fragment__=~"1"}`,
+		`sum by (a) (rate(x[5m]))`:                  "root",
+		`(sum(x))`:                                  "root",
+		`rate(x[5m]) * 100 > 3`:                     "root",
+		`-abs(x)`:                                   "root",
+		`x`:                                         "root",
+		`quantile_over_time(0.9, x[5m])`:            "root",
+		`topk(2, sum by (a) (x))`:                   `topk(2, {__fragment__=~"0"})`,
+		`sum(rate(x[5m])) / sum(rate(y[5m]))`:       "root",
+		`rate(x[5m]) / on (a) rate(y[5m]) > 2`:      "root",
+		`max by (a) (x == bool ignoring (b) y)`:     "root",
+		`rate(x[5m]) and rate(y[5m])`:               `{__fragment__=~"0"} and {__fragment__=~"1"}`,
+		`sum(x) / fill_left (0) sum(y)`:             `{__fragment__=~"0"} / fill_left (0) {__fragment__=~"1"}`,
+		`sum(x) / absent(y)`:                        `{__fragment__=~"0"} / absent(y)`,
 		`histogram_quantile(0.9, sum by (le) (x))`:  `histogram_quantile(0.9, {__fragment__=~"0"})`,
 		`max_over_time(sum(x)[1h:1m])`:              `max_over_time({__fragment__=~"0"}[1h:1m])`,
 		`stddev(rate(x[5m]))`:                       "root",
@@ -71,6 +76,7 @@ func TestSplitKeepsNamesThatAreDroppedLate(t *testing.T) {
 		`sum without (job) (rate(x[5m]))`:           true,
 		`sum by (__type__) (last_over_time(x[5m]))`: false,
 		`topk(1, rate(x[5m]))`:                      false,
+		`rate(x[5m]) / rate(y[5m])`:                 false,
 	} {
 		e, err := testParser().ParseExpr(expr)
 		require.NoError(t, err)
