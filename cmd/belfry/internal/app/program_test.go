@@ -39,7 +39,7 @@ func TestProgramRunsOnWithoutItsPages(t *testing.T) {
 	done := make(chan int)
 	go func() {
 		n := 0
-		for _, word := range strings.Fields(strings.Repeat("some work to do ", 100_000)) {
+		for word := range strings.FieldsSeq(strings.Repeat("some work to do ", 100_000)) {
 			n += len(word)
 		}
 		done <- n
