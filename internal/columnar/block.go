@@ -85,9 +85,10 @@ func (b *Block) StreamRuns() iter.Seq2[*Stream, [2]int] {
 // Columns returns the keys of all columns that have a value in the block,
 // perhaps in rows that are not selected, sorted by name, then kind.
 func (b *Block) Columns() ([]ColumnKey, error) {
-	keys := make([]ColumnKey, 0, len(b.view.cols))
-	for i := range b.view.cols {
-		if key := b.view.cols[i].key; key != overflowKey {
+	cols := b.view.columns()
+	keys := make([]ColumnKey, 0, len(cols))
+	for i := range cols {
+		if key := cols[i].key; key != overflowKey {
 			keys = append(keys, key)
 		}
 	}

@@ -12,7 +12,7 @@ func (b *Block) Sample(key ColumnKey, rows []uint32) (present []uint64, v *Vecto
 	if slot < 0 || b.view.blk == nil || !key.Kind.VarWidth() || b.view.find(overflowKey) >= 0 {
 		return nil, nil, nil
 	}
-	c := &b.view.cols[slot]
+	c := &b.view.columns()[slot]
 	before := b.view.io.BytesRead
 	err = b.view.openColumn(c)
 	b.view.stats.BytesRead += b.view.io.BytesRead - before

@@ -464,7 +464,7 @@ func (db *DB) lookFor(ctx context.Context, h *partHandle, root *node) (*search, 
 	defer db.putView(view)
 	pace := db.pacerFor(h.partInfo)
 	for i := range s.plan.items {
-		it := &s.plan.items[i]
+		it := s.plan.items[i]
 		if err := pace.pace(ctx); err != nil {
 			return nil, err
 		}

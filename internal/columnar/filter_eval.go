@@ -8,6 +8,7 @@ import (
 	"sort"
 
 	"belfry/internal/columnar/column"
+	"belfry/internal/columnar/part"
 )
 
 // streamFacts is what a filter's stream conditions say of the streams of one
@@ -182,7 +183,7 @@ func (e *evaluator) pruneStream(n *node) tri {
 // eachColumn calls f with the slots of the columns that a condition looks at.
 func (v *blockView) eachColumn(l *leaf, f func(slot int) bool) {
 	if l.ref.Every {
-		for i := range v.cols {
+		for i := range v.columns() {
 			if key := v.cols[i].key; l.takes[key.Kind] && key != overflowKey && !f(i) {
 				return
 			}
@@ -204,9 +205,9 @@ func (e *evaluator) pruneLeaf(l *leaf, probe bool) tri {
 	out := never
 	e.view.eachColumn(l, func(slot int) bool {
 		t := maybe
-		if c := &e.view.cols[slot]; c.disk != nil {
-			t = e.pruneColumn(l, c, probe)
-		} else if probe && e.view.settled() && !e.mayContainInMemory(l, c) {
+		if e.view.blk != nil {
+			t = e.pruneColumn(l, slot, probe)
+		} else if probe && e.view.settled() && !e.mayContainInMemory(l, &e.view.cols[slot]) {
 			t = never
 		}
 		out = max(out, t)
@@ -218,8 +219,10 @@ func (e *evaluator) pruneLeaf(l *leaf, probe bool) tri {
 	return out
 }
 
-func (e *evaluator) pruneColumn(l *leaf, c *blockColumn, probe bool) tri {
-	d := c.disk
+// pruneColumn is pruneLeaf for the column in a slot of a block of a part.
+func (e *evaluator) pruneColumn(l *leaf, slot int, probe bool) tri {
+	d := &e.view.blk.Columns[slot]
+	kind := e.view.part.r.Columns[d.Column].Kind
 	if l.exists {
 		if d.Count == e.view.rows {
 			return always
@@ -228,7 +231,7 @@ func (e *evaluator) pruneColumn(l *leaf, c *blockColumn, probe bool) tri {
 	}
 	if l.bounded && d.Bounded {
 		var lo, hi float64
-		switch c.key.Kind {
+		switch kind {
 		case column.Int:
 			lo, hi = roundDown(int64(d.Min)), roundUp(int64(d.Max))
 		case column.Float:
@@ -244,18 +247,32 @@ func (e *evaluator) pruneColumn(l *leaf, c *blockColumn, probe bool) tri {
 	if !probe || d.Filter == column.NoFilter {
 		return maybe
 	}
-	if !e.mayContain(l, c) {
+	if !e.mayContain(l, d, kind) {
 		return never
 	}
 	return maybe
 }
 
+// probes reports whether the filter holds only where one of the values is that filters of values
+// are asked for.
+func (n *node) probes() bool {
+	switch n.op {
+	case opAnd:
+		return slices.ContainsFunc(n.of, (*node).probes)
+	case opOr:
+		return len(n.of) > 0 && !slices.ContainsFunc(n.of, func(c *node) bool { return !c.probes() })
+	case opRow:
+		return slices.ContainsFunc(n.leaf.probes[:], func(p []probe) bool { return len(p) > 0 })
+	}
+	return false
+}
+
 // mayContain asks a column's Bloom filter.
-func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
+func (e *evaluator) mayContain(l *leaf, d *part.BlockColumn, kind Kind) bool {
 	all := func(hashes []uint64) bool {
 		for _, h := range hashes {
 			before := e.view.io.BytesRead
-			ok, err := e.view.part.r.MayContain(&e.view.io, c.disk, h)
+			ok, err := e.view.part.r.MayContain(&e.view.io, d, h)
 			e.view.stats.BytesRead += e.view.io.BytesRead - before
 			if err != nil {
 				e.err = err
@@ -267,9 +284,9 @@ func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
 		}
 		return true
 	}
-	if probes := l.probes[c.key.Kind]; len(probes) > 0 {
+	if probes := l.probes[kind]; len(probes) > 0 {
 		for _, p := range probes {
-			if c.disk.Filter == column.ValueFilter {
+			if d.Filter == column.ValueFilter {
 				if all([]uint64{p.value}) {
 					return true
 				}
@@ -279,14 +296,14 @@ func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
 		}
 		return false
 	}
-	if c.disk.Filter != column.WordFilter || !isText(c.key.Kind) {
+	if d.Filter != column.WordFilter || !isText(kind) {
 		return true
 	}
 	if !all(l.words) {
 		return false
 	}
 	for _, lits := range l.require {
-		if !slices.ContainsFunc(lits, func(lit literal) bool { return all(lit.words) && e.mayHold(c, &lit) }) {
+		if !slices.ContainsFunc(lits, func(lit literal) bool { return all(lit.words) && e.mayHold(d, &lit) }) {
 			return false
 		}
 	}
@@ -297,12 +314,12 @@ func (e *evaluator) mayContain(l *leaf, c *blockColumn) bool {
 func isText(k Kind) bool { return k == column.String || k == column.JSON }
 
 // mayHold asks a column's gram filter.
-func (e *evaluator) mayHold(c *blockColumn, lit *literal) bool {
+func (e *evaluator) mayHold(d *part.BlockColumn, lit *literal) bool {
 	if !lit.probed {
 		return true
 	}
 	before := e.view.io.BytesRead
-	ok, err := e.view.part.r.MayHold(&e.view.io, c.disk, &lit.probe)
+	ok, err := e.view.part.r.MayHold(&e.view.io, d, &lit.probe)
 	e.view.stats.BytesRead += e.view.io.BytesRead - before
 	if err != nil {
 		e.err = err
@@ -407,7 +424,7 @@ func (e *evaluator) evalLeaf(l *leaf, in bitmap) (bitmap, error) {
 	sel := e.selection(in)
 	var err error
 	e.view.eachColumn(l, func(slot int) bool {
-		if c := &e.view.cols[slot]; c.disk != nil && e.pruneColumn(l, c, l.ref.Every) == never {
+		if e.view.blk != nil && e.pruneColumn(l, slot, l.ref.Every) == never {
 			return true
 		}
 		in, sel := in, sel

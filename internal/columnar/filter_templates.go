@@ -9,7 +9,7 @@ import (
 // byTemplates decides what it can of the rows of in by the templates that a column's values
 // are made from: it adds rows to out, and returns those that remain to be looked at.
 func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, error) {
-	c := &e.view.cols[slot]
+	c := &e.view.columns()[slot]
 	equal := l.onlyBytes[c.key.Kind]
 	if c.disk == nil || !isText(c.key.Kind) || len(l.require) == 0 && equal == nil && l.automaton == nil {
 		return in, nil

@@ -259,7 +259,7 @@ func (v *GroupView) addMem(pl *plan, narrow func(it *item, apart []uint32) bool)
 	for _, it := range pl.items[from:] {
 		block := it.age & (1<<20 - 1)
 		it.derived = v.mem.rows.Blocks[block].derived
-		if narrow(&it, v.memApart[block]) {
+		if narrow(it, v.memApart[block]) {
 			kept = append(kept, it)
 		}
 	}
@@ -290,7 +290,7 @@ func (v *GroupView) Pick(ctx context.Context, places []RowPlace, newWorker func(
 		none := &streamFacts{}
 		for i := 0; i < len(places); {
 			r := places[i]
-			it := item{facts: none, age: int(r.Part)<<20 + int(r.Block)}
+			it := &item{facts: none, age: int(r.Part)<<20 + int(r.Block)}
 			switch {
 			case int(r.Part) == len(v.held) && int(r.Block) < len(v.mem.rows.Blocks):
 				m, b := v.memBlock(int(r.Block))

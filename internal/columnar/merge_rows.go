@@ -426,7 +426,7 @@ func (s *partSource) next() (*mergeBlock, error) {
 	for _, r := range s.view.runs {
 		b.runs = append(b.runs, part.Run{Key: s.view.stream(r.stream).key, Rows: r.end - r.start})
 	}
-	for i := range s.view.cols {
+	for i := range s.view.columns() {
 		b.columns = append(b.columns, s.view.cols[i].key)
 	}
 	if s.patch = s.patches[s.at-1]; s.patch != nil {
@@ -445,7 +445,7 @@ func (s *partSource) vector(i int) (*Vector, error) {
 
 // stored returns a column of the block, nil if the part has none such.
 func (s *partSource) stored(i int) (*Vector, error) {
-	if i >= len(s.view.cols) {
+	if i >= len(s.view.columns()) {
 		return nil, nil
 	}
 	v, err := s.view.vector(i, nil)
@@ -453,7 +453,7 @@ func (s *partSource) stored(i int) (*Vector, error) {
 		s.failed = err
 		return nil, err
 	}
-	if s.base > 0 && s.view.cols[i].key == s.ordinal {
+	if s.base > 0 && s.view.columns()[i].key == s.ordinal {
 		if s.shifted == nil {
 			s.shifted = v.Shifted(s.base, s.view.io.Arena)
 		}

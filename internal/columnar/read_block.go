@@ -63,11 +63,23 @@ func (v *blockView) reset() {
 func (v *blockView) openPart(p *partHandle, blk *part.Block) {
 	v.reset()
 	v.part, v.blk, v.rows = p, blk, blk.Rows
-	for i := range blk.Columns {
-		c := &blk.Columns[i]
-		def := &p.r.Columns[c.Column]
-		v.cols = append(v.cols, blockColumn{key: ColumnKey{def.Name, def.Kind}, disk: c})
+}
+
+// columns returns the columns of the block. Those of a part are listed when they are first asked
+// for: most blocks are excluded before.
+func (v *blockView) columns() []blockColumn {
+	if len(v.cols) == 0 && v.blk != nil {
+		for i := range v.blk.Columns {
+			v.cols = append(v.cols, blockColumn{key: v.keyOf(i), disk: &v.blk.Columns[i]})
+		}
 	}
+	return v.cols
+}
+
+// keyOf returns the key of the column in a slot of a block of a part.
+func (v *blockView) keyOf(slot int) ColumnKey {
+	def := &v.part.r.Columns[v.blk.Columns[slot].Column]
+	return ColumnKey{def.Name, def.Kind}
 }
 
 func (v *blockView) openMem(m *memView, b *memBlock, derived []derivedColumn) {
@@ -175,13 +187,13 @@ func within(rows, others []uint32) bool {
 // canPick reports whether a column's rows should be read one by one. A column that was read
 // so twice is decoded the third time: a filter may ask for it over and over.
 func (v *blockView) canPick(slot int, sel []uint32) bool {
-	c := &v.cols[slot]
+	c := &v.columns()[slot]
 	return v.few(sel) && c.chunk == nil && c.picks < 2
 }
 
 // pick returns the given rows of a column; row i of the vector is row sel[i].
 func (v *blockView) pick(slot int, sel []uint32) (*Vector, error) {
-	c := &v.cols[slot]
+	c := &v.columns()[slot]
 	if c.picked != nil && slices.Equal(c.pickedSel, sel) {
 		return c.picked, nil
 	}
@@ -231,7 +243,7 @@ func (v *blockView) find(key ColumnKey) int {
 // vector decodes a column, so far as the given rows (nil: all) need it. The
 // vector covers the whole block.
 func (v *blockView) vector(slot int, sel []uint32) (*Vector, error) {
-	c := &v.cols[slot]
+	c := &v.columns()[slot]
 	if v.block != nil {
 		if c.vec == nil {
 			b := v.block.cols[v.memColumn(c.key)]
@@ -271,7 +283,7 @@ func (v *blockView) openColumn(c *blockColumn) error {
 
 // templates returns what a column's values are made from, nil if they are stored otherwise.
 func (v *blockView) templates(slot int) (*column.Templates, error) {
-	c := &v.cols[slot]
+	c := &v.columns()[slot]
 	before := v.io.BytesRead
 	defer func() { v.stats.BytesRead += v.io.BytesRead - before }()
 	if err := v.openColumn(c); err != nil {

@@ -34,7 +34,7 @@ type item struct {
 type plan struct {
 	root  *node
 	q     Query
-	items []item
+	items []*item
 	hide  *hidden // of the part or memtable that is being added
 	held  []*partHandle
 	mems  []*memView
@@ -134,7 +134,7 @@ func (p *plan) addMem(m *memView, age int) {
 			p.stats.BlocksPruned++
 			continue
 		}
-		p.items = append(p.items, item{mem: m, block: b, facts: facts, hide: p.hide, min: b.min, max: b.max, age: age + j})
+		p.items = append(p.items, &item{mem: m, block: b, facts: facts, hide: p.hide, min: b.min, max: b.max, age: age + j})
 	}
 }
 
@@ -150,6 +150,11 @@ func (p *plan) addPart(h *partHandle, age int) error {
 		return nil
 	}
 	facts := factsOf(p.root, len(h.streams), func(i int) *streamDef { return h.streams[i] })
+	some := itemRoom
+	if indexed {
+		some = min(len(rows), itemRoom)
+	}
+	room := make([]item, 0, some)
 	for i := range h.r.Blocks {
 		b := &h.r.Blocks[i]
 		if b.MaxTime < p.q.From || b.MinTime >= p.q.To {
@@ -160,10 +165,17 @@ func (p *plan) addPart(h *partHandle, age int) error {
 			p.stats.BlocksPruned++
 			continue
 		}
-		p.items = append(p.items, item{part: h, blk: b, facts: facts, hide: p.hide, min: b.MinTime, max: b.MaxTime, age: age + i, rows: rows[i]})
+		if len(room) == cap(room) {
+			room = make([]item, 0, itemRoom)
+		}
+		room = append(room, item{part: h, blk: b, facts: facts, hide: p.hide, min: b.MinTime, max: b.MaxTime, age: age + i, rows: rows[i]})
+		p.items = append(p.items, &room[len(room)-1])
 	}
 	return nil
 }
+
+// itemRoom is for how many items memory is taken at once.
+const itemRoom = 32
 
 // fromIndex asks the part's ID index, if the filter's outermost And has an Equal
 // or In on an indexed column.
@@ -314,8 +326,23 @@ func (b *budget) take(n int) int {
 	return max(0, n-int(total-b.limits.Rows))
 }
 
+// smallWork is the time in which one goroutine is done alone with what is not worth to wake others for.
+const smallWork = 200 * time.Microsecond
+
+// isNarrow reports whether little is to be read of most items: an index tells the rows, or filters of
+// values exclude blocks.
+func (p *plan) isNarrow() bool {
+	for _, it := range p.items {
+		if it.rows == nil {
+			return p.root.probes()
+		}
+	}
+	return true
+}
+
 // each runs f over the plan's items in order, on several goroutines. Each has a
-// view of its own; newWorker is called once for each and returns its f.
+// view of its own; newWorker is called once for each and returns its f. Where there
+// may be little to do, the others join when the first has shown that there is more.
 func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() func(v *blockView, it *item) error) error {
 	workers := min(db.o.QueryConcurrency, len(p.items))
 	if workers == 0 {
@@ -332,7 +359,8 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 		mu.Unlock()
 		b.stop.Store(true)
 	}
-	run := func(f func(*blockView, *item) error) {
+	begin, eager := time.Now(), !p.isNarrow()
+	run := func(f func(*blockView, *item) error, join func()) {
 		var stats Stats
 		v := db.view(&stats)
 		defer db.putView(v)
@@ -341,11 +369,19 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 			if i >= len(p.items) {
 				break
 			}
+			if join != nil && (eager || time.Since(begin) > smallWork) {
+				join()
+				join = nil
+			}
 			select {
-			case db.work <- struct{}{}:
-			case <-ctx.Done():
-				fail(ctx.Err())
-				continue
+			case db.work <- struct{}{}: // mostly, and for a fraction of what it costs to wait for two
+			default:
+				select {
+				case db.work <- struct{}{}:
+				case <-ctx.Done():
+					fail(ctx.Err())
+					continue
+				}
 			}
 			if err := ctx.Err(); err != nil || b.stop.Load() {
 				<-db.work
@@ -355,7 +391,7 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 				continue
 			}
 			before := stats.BytesScanned
-			err := f(v, &p.items[i])
+			err := f(v, p.items[i])
 			<-db.work
 			b.spend(stats.BytesScanned - before)
 			switch {
@@ -378,12 +414,11 @@ func (db *DB) each(ctx context.Context, p *plan, b *budget, newWorker func() fun
 		fs[i] = newWorker()
 	}
 	var wg sync.WaitGroup
-	for _, f := range fs[1:] {
-		wg.Go(func() {
-			run(f)
-		})
-	}
-	run(fs[0])
+	run(fs[0], func() {
+		for _, f := range fs[1:] {
+			wg.Go(func() { run(f, nil) })
+		}
+	})
 	wg.Wait()
 	p.stats.Cut = Cut(b.cut.Load())
 	return first
@@ -470,7 +505,7 @@ func (db *DB) Scan(ctx context.Context, q Query, newWorker func() Worker) (Stats
 }
 
 func (db *DB) scan(ctx context.Context, p *plan, b *budget, newWorker func() Worker) error {
-	slices.SortStableFunc(p.items, func(x, y item) int { return cmp.Compare(y.max, x.max) })
+	slices.SortStableFunc(p.items, func(x, y *item) int { return cmp.Compare(y.max, x.max) })
 	return db.each(ctx, p, b, func() func(*blockView, *item) error {
 		w := newWorker()
 		var block Block

@@ -107,7 +107,7 @@ func (db *DB) Select(ctx context.Context, q SelectQuery) ([]Row, Stats, error) {
 	limits := q.Limits
 	q.Limits.Rows = 0 // counts the rows held, not those seen
 	stats, err := db.query(ctx, "select", q.Query, func(p *plan, b *budget) error {
-		slices.SortStableFunc(p.items, func(x, y item) int {
+		slices.SortStableFunc(p.items, func(x, y *item) int {
 			if q.Order == NewestFirst {
 				return cmp.Compare(y.max, x.max)
 			}

@@ -14,7 +14,7 @@ var _ traces.ColumnQuerier = (*Store)(nil)
 func (s *Store) ScanColumns(ctx context.Context, tenant string, q traces.SpanQuery, newVisitor func() traces.ColumnVisitor) (traces.Stats, error) {
 	query := engineQuery(tenant, q)
 	query.Limits = s.limits(q.Limits)
-	resources := newResources()
+	resources := s.newResources()
 	stats, err := s.db.Scan(ctx, query, func() columnar.Worker {
 		return &columnWorker{columns: columns{resources: resources}, visit: newVisitor(), q: q}
 	})

@@ -15,7 +15,7 @@ func (s *Store) Joined(tenant string) (traces.Joined, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &joined{store: s, tenant: tenant, view: view, parts: view.Parts(), resources: newResources()}, nil
+	return &joined{store: s, tenant: tenant, view: view, parts: view.Parts(), resources: s.newResources()}, nil
 }
 
 // joined is a traces.Joined on the engine's view.

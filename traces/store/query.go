@@ -83,7 +83,7 @@ func stop(err error) error {
 func (s *Store) Scan(ctx context.Context, tenant string, q traces.SpanQuery, newVisitor func() traces.Visitor) (traces.Stats, error) {
 	query := engineQuery(tenant, q)
 	query.Limits = s.limits(q.Limits)
-	resources := newResources()
+	resources := s.newResources()
 	wanted := wantedOf(q.Fields)
 	stats, err := s.db.Scan(ctx, query, func() columnar.Worker {
 		return &visitor{reader{wanted: wanted, resources: resources}, newVisitor(), q.From, q.To, !q.ByStart}
@@ -94,7 +94,7 @@ func (s *Store) Scan(ctx context.Context, tenant string, q traces.SpanQuery, new
 // Newest hands spans over by start, the latest first; see traces.Querier.
 func (s *Store) Newest(ctx context.Context, tenant string, q traces.SpanQuery, visit traces.Visitor) (total traces.Stats, err error) {
 	wanted := wantedOf(q.Fields)
-	resources := newResources()
+	resources := s.newResources()
 	sel := columnar.SelectQuery{Query: engineQuery(tenant, q), Order: columnar.NewestFirst, Limit: firstPage, Columns: wanted.refs()}
 	sel.Limits = s.limits(q.Limits)
 	for {
@@ -172,7 +172,7 @@ func (s *Store) lookup(ctx context.Context, tenant string, q traces.TracesQuery,
 		defer mu.Unlock()
 		return visit(batch)
 	}
-	resources := newResources()
+	resources := s.newResources()
 	wanted := wantedOf(q.Fields)
 	stats, err := s.db.Scan(ctx, query, func() columnar.Worker {
 		return &visitor{reader: reader{wanted: wanted, resources: resources}, visit: locked}

@@ -3,7 +3,6 @@ package store
 import (
 	"maps"
 	"slices"
-	"sync"
 
 	"belfry/internal/columnar"
 	"belfry/traces"
@@ -76,25 +75,6 @@ func (w *wanted) refs() []columnar.Ref {
 		refs = append(refs, columnar.RowRef(n))
 	}
 	return refs
-}
-
-// resources turns streams into resources, each once.
-type resources struct {
-	mu    sync.Mutex
-	known map[columnar.StreamID]*traces.Resource
-}
-
-func newResources() *resources { return &resources{known: map[columnar.StreamID]*traces.Resource{}} }
-
-func (r *resources) of(s *columnar.Stream) *traces.Resource {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := r.known[s.ID]
-	if out == nil {
-		out = resourceOf(s)
-		r.known[s.ID] = out
-	}
-	return out
 }
 
 func resourceOf(s *columnar.Stream) *traces.Resource {

@@ -29,6 +29,7 @@ type Store struct {
 	db            *columnar.DB
 	config        Config
 	tables        *tables
+	resources     keptResources
 }
 
 var (

@@ -26,7 +26,7 @@ const (
 	// DefaultPageBytes is how many raw bytes close a page.
 	DefaultPageBytes = 96 << 10
 	// IDs do not compress: their pages are as small as reading one value wants them.
-	idPageBytes = 16 << 10
+	idPageBytes = 4 << 10
 	// So are those of dictionaries, which are there to be small.
 	dictPageBytes = 32 << 10
 	// Dictionaries may have so many entries.

@@ -38,13 +38,16 @@ type pieceKey struct {
 // piece is a link of its shard's ring, in the order of use.
 type piece struct {
 	key        pieceKey
+	hash       uint64
 	bytes      []byte
+	at         uint32 // of the shard's clock, when it came to the front
 	next, prev *piece
 }
 
 type cacheShard struct {
 	mu      sync.Mutex
-	pieces  map[pieceKey]*piece
+	pieces  map[uint64]*piece              // by hash; of two with one, there is one
+	clock   uint32                         // counts what comes to the front
 	ring    piece                          // the newest comes next, the oldest is before
 	missed  [missedSets][missedWays]uint64 // hashes of what was read and not kept, the last ones first
 	size    int64
@@ -59,7 +62,7 @@ func NewCache(size int64) *Cache {
 	c := &Cache{seed: maphash.MakeSeed()}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.pieces, s.maxSize = map[pieceKey]*piece{}, size/cacheShards
+		s.pieces, s.maxSize = map[uint64]*piece{}, size/cacheShards
 		s.ring.next, s.ring.prev = &s.ring, &s.ring
 	}
 	return c
@@ -76,8 +79,8 @@ func (c *Cache) get(key pieceKey, n int) (b []byte, again bool) {
 	s, hash := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := s.pieces[key]
-	if p == nil || len(p.bytes) != n {
+	p := s.pieces[hash]
+	if p == nil || p.key != key || len(p.bytes) != n {
 		c.misses.Add(1)
 		missed := &s.missed[hash/cacheShards%missedSets]
 		if slices.Contains(missed[:], hash) {
@@ -88,21 +91,23 @@ func (c *Cache) get(key pieceKey, n int) (b []byte, again bool) {
 		return nil, false
 	}
 	c.hits.Add(1)
-	p.unlink()
-	s.push(p)
+	if s.clock-p.at > uint32(len(s.pieces)/4) { // not among those in front already
+		p.unlink()
+		s.push(p)
+	}
 	return p.bytes, false
 }
 
 // put keeps bytes that nobody writes to any more.
 func (c *Cache) put(key pieceKey, b []byte) {
-	p := &piece{key: key, bytes: b}
-	s, _ := c.shard(p.key)
+	s, hash := c.shard(key)
+	p := &piece{key: key, hash: hash, bytes: b}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have := s.pieces[p.key]; have != nil {
+	if have := s.pieces[hash]; have != nil {
 		s.remove(have)
 	}
-	s.pieces[p.key] = p
+	s.pieces[hash] = p
 	s.size += p.size()
 	s.push(p)
 	for s.size > s.maxSize {
@@ -118,8 +123,8 @@ func (c *Cache) Forget(r *Reader) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		for key, p := range s.pieces {
-			if key.r == r {
+		for _, p := range s.pieces {
+			if p.key.r == r {
 				s.remove(p)
 			}
 		}
@@ -156,10 +161,12 @@ func (p *piece) unlink() { p.prev.next, p.next.prev = p.next, p.prev }
 func (s *cacheShard) push(p *piece) {
 	p.prev, p.next = &s.ring, s.ring.next
 	p.prev.next, p.next.prev = p, p
+	s.clock++
+	p.at = s.clock
 }
 
 func (s *cacheShard) remove(p *piece) {
 	p.unlink()
-	delete(s.pieces, p.key)
+	delete(s.pieces, p.hash)
 	s.size -= p.size()
 }

@@ -243,9 +243,22 @@ func (b *Block) Column(col int) *BlockColumn {
 	return nil
 }
 
+// nearEntries is how many entries are looked at one by one before the others are searched.
+const nearEntries = 4
+
 // Position returns where in Columns a column's entry is, -1 if no row has a value.
 func (b *Block) Position(col int) int {
-	lo, hi := 0, len(b.Columns)
+	// Entries ascend from 0 on: a column's is where its number says, or before. Most columns are in all
+	// blocks, and a search from the middle would touch memory far apart.
+	lo, hi := 0, min(col+1, len(b.Columns))
+	for near := hi - 1; near >= max(0, hi-nearEntries); near-- {
+		switch at := b.Columns[near].Column; {
+		case at == col:
+			return near
+		case at < col:
+			return -1
+		}
+	}
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); b.Columns[mid].Column < col {
 			lo = mid + 1
