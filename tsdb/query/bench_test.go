@@ -81,6 +81,7 @@ func fleetQueries() []fleetQuery {
 		{"quantile", `quantile by (service) (0.95, rate(http_requests_total[5m]))`},
 		{"stddev", `stddev by (service) (rate(http_requests_total[5m]))`},
 		{"ratio", `sum by (service) (rate(http_requests_total[2m]) / rate(http_requests_total[5m]))`},
+		{"join", `sum by (area) (rate(http_requests_total[2m]) * on (pod, service) group_left (area) memory_bytes{area="16"})`},
 		{"selector", `memory_bytes{service=~"service-0.*"}`},
 	}
 }

@@ -156,7 +156,8 @@ func (r exprs) vector(depth int) string {
 		}
 		return in()
 	case 18, 19, 20:
-		return "(" + in() + r.operator() + pick(r, "", "", "on (job, n) ", "on (job, n) ", "ignoring (le) ", "ignoring (job) ", "on (__name__, job, n) ", "on () ") + in() + ")"
+		return "(" + in() + r.operator() + pick(r, "", "", "on (job, n) ", "on (job, n) ", "ignoring (le) ", "ignoring (job) ", "on (__name__, job, n) ", "on () ",
+			"on (job, n) group_left (instance) ", "on (job, n) group_right (le, instance) ", "on (job) group_left () ", "ignoring (instance, n) group_right (n) ") + in() + ")"
 	case 6, 7:
 		return "(" + in() + pick(r, " + ", " - ", " * ", " / ", " % ", " ^ ", " > ", " < bool ", " == ", " != bool ", " >= ", " atan2 ") + r.number() + ")"
 	case 8:

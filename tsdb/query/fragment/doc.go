@@ -8,14 +8,14 @@
 // comparison with numbers, mathematical functions), then possibly an aggregation by
 // sum, avg, min, max, count, group, stddev, stdvar, quantile, topk or bottomk. What
 // is left of the expression has a selector in the place of each fragment, which the
-// engine reads from memory, so joins of many with one, set operations,
+// engine reads from memory, so set operations, joins with what is no fragment,
 // histogram_quantile and everything else of the language behave as they always do.
 //
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are
 // added in another order. Data that a fragment does not handle (native
-// histograms, two series that become one or match alike) fails with ErrFallback, and the whole
-// query has to be given to Prometheus' engine.
+// histograms, two series that become one or match alike) fails with ErrFallback,
+// and the whole query has to be given to Prometheus' engine.
 //
 // A fragment that is evaluated again and again near the present reads nothing:
 // Tails keeps its series' newest samples and follows what is appended to them.

@@ -21,19 +21,27 @@ type join struct {
 	names    []string // sorted
 	dropName bool
 	op       joinOp
+
+	// many says that several series of a side may match one of the other, as with
+	// group_left, or, if swapped, group_right. include are labels of the one.
+	many, swapped bool
+	include       []string
 }
 
 // joinOp writes what an operation makes of two series, step by step.
 type joinOp func(out, left, right []float64)
 
-// newJoin returns a join of yet no fragments, nil if the operation is not of one
-// series with one.
+// newJoin returns a join of yet no fragments, nil if the operation is none of that
+// kind.
 func newJoin(e *parser.BinaryExpr) *join {
 	m := e.VectorMatching
-	if m == nil || m.Card != parser.CardOneToOne || m.FillValues.LHS != nil || m.FillValues.RHS != nil {
+	if m == nil || m.Card == parser.CardManyToMany || m.FillValues.LHS != nil || m.FillValues.RHS != nil {
 		return nil
 	}
-	j := &join{on: m.On, names: slices.Clone(m.MatchingLabels)}
+	j := &join{
+		on: m.On, names: slices.Clone(m.MatchingLabels),
+		many: m.Card != parser.CardOneToOne, swapped: m.Card == parser.CardOneToMany, include: m.Include,
+	}
 	if !j.on {
 		j.names = append(j.names, model.MetricNameLabel)
 	}
@@ -72,54 +80,84 @@ func paired(f func(l, r float64) float64) joinOp {
 	}
 }
 
-// pair is two series that match.
-type pair struct{ left, right *Series }
+// pair is two series that match. Without many, many is the one on the left.
+type pair struct{ many, one *Series }
 
-// pairs finds what matches. Where several series of a side do, ErrFallback: it is
-// an error if they have a value at the same time.
-func (j *join) pairs(left, right *Result) ([]pair, error) {
-	var (
-		buf     []byte
-		byKey   = make(map[uint64]*Series, len(right.Series))
-		matched = make(map[uint64]struct{}, len(left.Series))
-		key     uint64
-	)
-	keyOf := func(ls labels.Labels) uint64 {
-		if j.on {
-			key, buf = ls.HashForLabels(buf, j.names...)
-		} else {
-			key, buf = ls.HashWithoutLabels(buf, j.names...)
-		}
-		return key
+// pairs finds what matches. It returns ErrFallback where several series match alike
+// and may be an error, which they are if they have a value at the same time.
+func (j *join) pairs(left, right *Result) (pairs []pair, err error) {
+	many, one := left.Series, right.Series
+	if j.swapped {
+		many, one = one, many
 	}
-	for i := range right.Series {
-		s := &right.Series[i]
-		if _, ok := byKey[keyOf(s.Labels)]; ok {
-			return nil, fmt.Errorf("%w: series that match alike", ErrFallback)
+	ones := make(map[uint64][]*Series, len(one))
+	var buf []byte
+	for i := range one {
+		key := j.key(&buf, one[i].Labels)
+		for _, s := range ones[key] {
+			if !j.many || overlap(s.Values, one[i].Values) {
+				return nil, errAlike
+			}
 		}
-		byKey[key] = s
+		ones[key] = append(ones[key], &one[i])
 	}
-	var pairs []pair
-	for i := range left.Series {
-		s := &left.Series[i]
-		if _, ok := matched[keyOf(s.Labels)]; ok {
-			return nil, fmt.Errorf("%w: series that match alike", ErrFallback)
+	seen := map[uint64]struct{}{}
+	for i := range many {
+		key := j.key(&buf, many[i].Labels)
+		if !j.many {
+			if _, ok := seen[key]; ok {
+				return nil, errAlike
+			}
+			seen[key] = struct{}{}
 		}
-		matched[key] = struct{}{}
-		if r := byKey[key]; r != nil {
-			pairs = append(pairs, pair{s, r})
+		for _, s := range ones[key] {
+			pairs = append(pairs, pair{&many[i], s})
 		}
 	}
 	return pairs, nil
 }
 
-// labels are those of what a series on the left becomes.
-func (j *join) labels(b *labels.Builder, ls labels.Labels) labels.Labels {
-	b.Reset(ls)
+var errAlike = fmt.Errorf("%w: series that match alike", ErrFallback)
+
+func (j *join) key(buf *[]byte, ls labels.Labels) (key uint64) {
+	if j.on {
+		key, *buf = ls.HashForLabels(*buf, j.names...)
+	} else {
+		key, *buf = ls.HashWithoutLabels(*buf, j.names...)
+	}
+	return key
+}
+
+// overlap reports whether two series have a value at the same time.
+func overlap(a, b []float64) bool {
+	for i, v := range a {
+		if !isAbsent(v) && !isAbsent(b[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// apply writes the values of what a pair becomes.
+func (j *join) apply(out []float64, p pair) {
+	if j.swapped {
+		j.op(out, p.one.Values, p.many.Values)
+		return
+	}
+	j.op(out, p.many.Values, p.one.Values)
+}
+
+// labels are those of what a pair becomes.
+func (j *join) labels(b *labels.Builder, p pair) labels.Labels {
+	b.Reset(p.many.Labels)
 	if j.dropName {
 		b.Del(model.MetricNameLabel, model.MetricTypeLabel, model.MetricUnitLabel)
 	}
 	switch {
+	case j.many:
+		for _, name := range j.include {
+			b.Set(name, p.one.Labels.Get(name))
+		}
 	case j.on:
 		b.Keep(j.names...)
 	default:
@@ -151,7 +189,7 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, cancel: cancel, unique: f.join.dropName || !f.dropName, seen: map[uint64]struct{}{}}
+	e := &evaluation{f: f, limits: l, cancel: cancel, unique: f.join.unique(f), seen: map[uint64]struct{}{}}
 	if err := e.hold(left.held() + right.held()); err != nil {
 		return nil, err
 	}
@@ -171,6 +209,9 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	res.Peak = max(res.Peak, left.Peak, int64(left.held())+right.Peak)
 	return res, nil
 }
+
+// unique reports whether no two series of the result can have the same labels.
+func (j *join) unique(f *Fragment) bool { return !j.many && (j.dropName || !f.dropName) }
 
 // join evaluates the pairs, which many workers share.
 func (e *evaluation) join(ctx context.Context, pairs []pair) {
@@ -194,15 +235,15 @@ func (e *evaluation) join(ctx context.Context, pairs []pair) {
 func (w *worker) join(pairs []pair, b *labels.Builder) error {
 	w.reset(w.e.f.grid.Steps())
 	for _, p := range pairs {
-		w.e.f.join.op(w.vals, p.left.Values, p.right.Values)
+		w.e.f.join.apply(w.vals, p)
 		if present(w.vals) == 0 {
 			continue
 		}
-		ls, group := w.e.f.join.labels(b, p.left.Labels), uint64(0)
+		ls, group := w.e.f.join.labels(b, p), uint64(0)
 		if w.groups != nil {
 			group = w.groups.key(ls)
 		}
-		if err := w.finish(ls, group, p.left.order); err != nil {
+		if err := w.finish(ls, group, p.many.order); err != nil {
 			return err
 		}
 	}
