@@ -69,21 +69,24 @@ func (a *Admin) CleanTombstones() error {
 // rewriting of their block or CleanTombstones. What was deleted is on record
 // beside each block before Delete returns.
 func (a *Admin) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
-	return a.do(ctx, func(d *database) error {
-		// Deletions until the end of time are common, samples from there are
-		// not; and Prometheus' tombstones overflow at the last millisecond.
-		maxt = min(maxt, max(a.store.now().Add(time.Duration(a.store.config().Limits.MaxAhead)).UnixMilli(), d.tsdb.Head().MaxTime()))
-		mint = max(mint, math.MinInt64/2)
-		if mint > maxt {
-			return nil
-		}
-		defer d.changes.add(mint, maxt, nil)
-		defer d.wake()
-		if err := d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) }); err != nil {
-			return err
-		}
-		return d.kept.remove(mint, maxt, ms)
-	})
+	return a.do(ctx, func(d *database) error { return d.delete(ctx, mint, maxt, ms) })
+}
+
+func (d *database) delete(ctx context.Context, mint, maxt int64, ms []*labels.Matcher) error {
+	// Deletions until the end of time are common, samples from there are not; and
+	// Prometheus' tombstones overflow at the last millisecond.
+	ahead := time.Duration(d.store.config().Limits.MaxAhead)
+	maxt = min(maxt, max(d.store.now().Add(ahead).UnixMilli(), d.tsdb.Head().MaxTime()))
+	mint = max(mint, math.MinInt64/2)
+	if mint > maxt {
+		return nil
+	}
+	defer d.changes.add(mint, maxt, nil)
+	defer d.wake()
+	if err := d.cold.delete(ctx, mint, maxt, ms, func() error { return d.tsdb.Delete(ctx, mint, maxt, ms...) }); err != nil {
+		return err
+	}
+	return d.kept.remove(mint, maxt, ms)
 }
 
 // Snapshot writes a copy of the database to dir; its blocks are hard links.

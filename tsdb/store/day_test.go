@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -118,11 +119,12 @@ func (d *day) delete() {
 	require.NoError(d, err)
 	require.Equal(d, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
 	d.clock.Add((4 * time.Hour).Milliseconds())
-	for range 3 {
-		db := coldOf(d.s, tenant.Default)
-		require.NoError(d, db.tendCold(d.Context()))
-		require.NoError(d, db.tendDeletions(d.Context()))
-	}
+	require.NoError(d, d.s.Admin(tenant.Default).do(d.Context(), func(db *database) (err error) { // or it is closed for being idle
+		for range 3 {
+			err = errors.Join(err, db.tendCold(d.Context()), db.tendDeletions(d.Context()))
+		}
+		return err
+	}))
 	deleted, err = d.s.Deletion(d.Context(), tenant.Default, deleted.ID)
 	require.NoError(d, err)
 	require.Equal(d, deletion.Done, deleted.State)

@@ -185,7 +185,7 @@ func (s *Store) DeleteSeries(ctx context.Context, r metrics.DeleteRequest) (dele
 	if err != nil {
 		return deletion.Deletion{}, err
 	}
-	if err := s.Admin(r.Tenant).Delete(ctx, r.Mint, r.Maxt, r.Matchers...); err != nil {
+	if err := db.delete(ctx, r.Mint, r.Maxt, r.Matchers); err != nil {
 		return deletion.Deletion{}, err
 	}
 	job := deletionJob{
@@ -328,7 +328,7 @@ func (d *database) pastHead(ctx context.Context, job *deletionJob) error {
 	if err != nil {
 		return err
 	}
-	if err := d.store.Admin(d.id).Delete(ctx, job.Mint, job.Maxt, ms...); err != nil {
+	if err := d.delete(ctx, job.Mint, job.Maxt, ms); err != nil {
 		return err
 	}
 	job.PastHead, job.Cleaned = true, false
