@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"unsafe"
 )
 
 // Block is the selected rows of one block, in the block's order: by (stream,
@@ -12,9 +13,10 @@ import (
 // from 0 to Len()-1 over the selected rows. It is not safe for concurrent use.
 type Block struct {
 	view  *blockView
-	sel   []uint32 // rows of the block; nil: all
-	times []int64
+	sel   []uint32    // rows of the block; nil: all
+	times []int64     // the view's or in room; read-only
 	runs  []streamRun // over selected rows
+	room  []int64     // for times
 	cols  map[ColumnKey]*Vector
 
 	part, block int // where it is from, in a GroupView
@@ -35,17 +37,14 @@ func (b *Block) fill(view *blockView, sel []uint32) {
 	b.runs = b.runs[:0]
 	clear(b.cols)
 	if sel == nil {
-		b.times = b.times[:0]
-		for _, t := range view.times {
-			b.times = append(b.times, int64(t))
-		}
+		b.times = signed(view.times)
 		b.runs = append(b.runs, view.runs...)
 		return
 	}
-	b.times = b.times[:0]
+	b.room = slices.Grow(b.room[:0], len(sel))
 	run := 0
 	for i, row := range sel {
-		b.times = append(b.times, int64(view.times[row]))
+		b.room = append(b.room, int64(view.times[row]))
 		for int(row) >= view.runs[run].end {
 			run++
 		}
@@ -56,6 +55,12 @@ func (b *Block) fill(view *blockView, sel []uint32) {
 		}
 		b.runs = append(b.runs, streamRun{r.stream, i, i + 1})
 	}
+	b.times = b.room
+}
+
+// signed returns the same words as signed ones, without a copy.
+func signed(words []uint64) []int64 {
+	return unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }
 
 // Len returns the number of selected rows.

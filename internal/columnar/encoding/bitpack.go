@@ -37,6 +37,9 @@ func appendPacked(dst []byte, vals []uint64, width uint) []byte {
 	return dst
 }
 
+// loadBytes are how many bytes unpack loads at once.
+const loadBytes = 8
+
 // unpack fills dst with values of width bits from src, which holds at least
 // packedSize bytes; bytes behind are read but do not matter.
 func unpack(dst []uint64, src []byte, width uint) {
@@ -68,7 +71,7 @@ func unpack(dst []uint64, src []byte, width uint) {
 	i := 0
 	if width <= 56 {
 		// The values whose 8-byte load stays inside src.
-		if safe := len(src)*8 - 64; safe >= 0 {
+		if safe := (len(src) - loadBytes) * 8; safe >= 0 {
 			n := min(len(dst), safe/int(width)+1)
 			i = unpackLoads(dst[:n], src, width)
 		}

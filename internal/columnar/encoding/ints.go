@@ -204,7 +204,7 @@ type run struct {
 	width uint
 	lo    uint64
 	sum   uint64 // of the numbers; of differences only
-	body  []byte
+	body  []byte // and perhaps some bytes behind
 }
 
 // readRun reads a run of n numbers.
@@ -217,7 +217,10 @@ func readRun(r *Reader, n int, delta bool) (h run) {
 		r.Fail()
 		return run{}
 	}
-	h.body = r.Take(packedSize(n, h.width))
+	size, rest := packedSize(n, h.width), r.B
+	if r.Take(size) != nil {
+		h.body = rest[:min(size+loadBytes, len(rest))] // unpacking the last ones goes faster with some bytes behind
+	}
 	return h
 }
 
