@@ -230,11 +230,9 @@ func (a *aggregator) series() []Series {
 	if counts && len(a.metrics.By) == 0 && len(a.groups) == 0 {
 		a.add("", nil)
 	}
+	a.trimExemplars()
 	var out []Series
 	for _, g := range a.groups {
-		if len(g.exemplars) > a.req.Exemplars {
-			g.exemplars = g.exemplars[:a.req.Exemplars]
-		}
 		if a.metrics.Func != "quantile_over_time" {
 			labels := g.labels
 			if len(labels) == 0 {
