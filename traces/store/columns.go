@@ -30,7 +30,7 @@ type columnWorker struct {
 
 // Block hands over a block.
 func (w *columnWorker) Block(b *columnar.Block) error {
-	w.columns.block, w.columns.taken = b, 0
+	w.columns.block, w.columns.taken, w.columns.dicts = b, 0, w.columns.dicts[:0]
 	clear(w.columns.known)
 	if !w.q.ByStart {
 		if err := w.columns.overlapping(w.q.From, w.q.To); err != nil {
@@ -50,8 +50,47 @@ type columns struct {
 	table     func() *traceTable // nil outside of a joined part
 	known     map[traces.Field]*traces.Column
 
-	ids   []uint32 // room for the IDs of columns, until the next block
-	taken int      // of it
+	ids   []uint32          // room for the IDs of columns, until the next block
+	taken int               // of it
+	dicts []traces.Value    // the same for dictionaries
+	texts map[string]string // of small dictionaries: every block has the same ones
+}
+
+const (
+	// smallDict is how many entries a dictionary has at most that other blocks are likely to have, too.
+	smallDict = 256
+	// maxTexts bounds the texts that are kept for the next block.
+	maxTexts = 4096
+)
+
+// dict returns the nil value with room for n more that is good until the next block.
+func (c *columns) dict(n int) []traces.Value {
+	at := len(c.dicts)
+	if cap(c.dicts)-at <= n {
+		at, c.dicts = 0, make([]traces.Value, 0, max(n+1, 2*cap(c.dicts)))
+	}
+	c.dicts = c.dicts[:at+n+1]
+	out := c.dicts[at : at+1 : at+n+1]
+	out[0] = traces.Value{}
+	return out
+}
+
+// entry returns a value of a small dictionary, of which the next block has the same.
+func (c *columns) entry(kind columnar.Kind, b []byte) traces.Value {
+	if kind != columnar.KindString {
+		return byteValue(kind, b)
+	}
+	text, known := c.texts[string(b)]
+	if !known {
+		text = string(b)
+		if c.texts == nil {
+			c.texts = map[string]string{}
+		}
+		if len(c.texts) < maxTexts {
+			c.texts[text] = text
+		}
+	}
+	return traces.String(text)
 }
 
 // uint32s returns n zeros that are good until the next block.
@@ -316,10 +355,10 @@ func (c *columns) columnOf(v *columnar.Vector) *traces.Column {
 	}
 	out := &traces.Column{IDs: c.uint32s(v.Len())}
 	if n := v.DictLen(); n > 0 {
-		out.Dict = dictOf(v, n, out.IDs)
+		out.Dict = c.dictOf(v, n, out.IDs)
 		return out
 	}
-	out.Dict = make([]traces.Value, 1, v.Count()+1)
+	out.Dict = c.dict(v.Count())
 	for i := range out.IDs {
 		if v.Has(i) {
 			out.IDs[i] = uint32(len(out.Dict))
@@ -331,11 +370,14 @@ func (c *columns) columnOf(v *columnar.Vector) *traces.Column {
 
 // dictOf returns the values of a dictionary of n entries behind the nil value, and sets the
 // rows' numbers among them. Of a large dictionary only what occurs is read.
-func dictOf(v *columnar.Vector, n int, ids []uint32) []traces.Value {
-	dict := make([]traces.Value, 1, n+1)
+func (c *columns) dictOf(v *columnar.Vector, n int, ids []uint32) []traces.Value {
+	dict, value := c.dict(min(n, len(ids))), byteValue
+	if n <= smallDict {
+		value = c.entry
+	}
 	if n <= len(ids) && v.AllPresent() {
 		for id := range n {
-			dict = append(dict, byteValue(v.Kind(), v.DictBytes(id)))
+			dict = append(dict, value(v.Kind(), v.DictBytes(id)))
 		}
 		for i := range ids {
 			ids[i] = uint32(v.DictID(i)) + 1
@@ -350,7 +392,7 @@ func dictOf(v *columnar.Vector, n int, ids []uint32) []traces.Value {
 		id := v.DictID(i)
 		if place[id] == 0 {
 			place[id] = uint32(len(dict))
-			dict = append(dict, byteValue(v.Kind(), v.DictBytes(id)))
+			dict = append(dict, value(v.Kind(), v.DictBytes(id)))
 		}
 		ids[i] = place[id]
 	}
