@@ -59,9 +59,8 @@ type TraceQuery struct {
 // TracesQuery asks for several traces by their IDs.
 type TracesQuery struct { //nolint:revive // of several traces, beside TraceQuery
 	IDs      []TraceID
-	From, To int64  // where the traces' spans are looked for first; To 0 means everywhere
-	MaxSpans int    // of all traces together; 0: the store's own bound
-	Filter   Filter // only spans that may meet it; nil: all
+	From, To int64 // where the traces' spans are looked for first; To 0 means everywhere
+	MaxSpans int   // of all traces together; 0: the store's own bound
 	Fields   []Field
 }
 

@@ -228,9 +228,6 @@ func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
 	return nil, false, nil
 }
 
-// narrowed reports whether the filter may exclude rows that an ID index told.
-func (p *plan) narrowed() bool { return p.root.op == opAnd && len(p.root.of) > 1 }
-
 // selectRows points the view at an item and returns the rows that match: n of
 // them, sel, which is nil if all rows of the block do. Of these the head is read.
 func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err error) {
@@ -241,7 +238,7 @@ func (p *plan) selectRows(v *blockView, it *item) (sel []uint32, n int, err erro
 	}
 	e := evaluator{view: v, facts: it.facts}
 	verdict := maybe
-	if it.rows == nil || p.narrowed() {
+	if it.rows == nil {
 		if verdict = e.prune(p.root, false); verdict == maybe && (it.part != nil || v.settled()) {
 			verdict = e.prune(p.root, true)
 		}

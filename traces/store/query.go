@@ -132,8 +132,7 @@ func (s *Store) Newest(ctx context.Context, tenant string, q traces.SpanQuery, v
 // Trace returns the spans of one trace; see traces.Querier.
 func (s *Store) Trace(ctx context.Context, tenant string, q traces.TraceQuery) (traces.Trace, error) {
 	var spans []traces.Span
-	these := traces.TracesQuery{IDs: []traces.TraceID{q.ID}, Fields: q.Fields}
-	stats, err := s.lookup(ctx, tenant, these, s.maxSpans(q.MaxSpans), func(batch []traces.Span) error {
+	stats, err := s.lookup(ctx, tenant, []traces.TraceID{q.ID}, q.Fields, s.maxSpans(q.MaxSpans), func(batch []traces.Span) error {
 		for i := range batch {
 			if q.To == 0 || batch[i].Overlaps(q.From, q.To) {
 				spans = append(spans, batch[i])
@@ -153,18 +152,15 @@ func (s *Store) maxSpans(asked int) int64 {
 }
 
 // lookup hands over the spans of a few traces, wherever they are, one batch at a time.
-func (s *Store) lookup(ctx context.Context, tenant string, q traces.TracesQuery, maxSpans int64, visit traces.Visitor) (traces.Stats, error) {
-	values := make([]columnar.Value, 0, len(q.IDs))
-	for i := range q.IDs {
-		values = append(values, columnar.ID(q.IDs[i][:]))
+func (s *Store) lookup(ctx context.Context, tenant string, ids []traces.TraceID, fields []traces.Field, maxSpans int64, visit traces.Visitor) (traces.Stats, error) {
+	values := make([]columnar.Value, 0, len(ids))
+	for i := range ids {
+		values = append(values, columnar.ID(ids[i][:]))
 	}
 	query := columnar.Query{
 		Tenant: tenant, From: math.MinInt64, To: math.MaxInt64,
 		Filter: columnar.In{Ref: columnar.Ref{Name: nameTraceID, Kind: columnar.KindID}, Values: values},
 		Limits: columnar.Limits{Rows: maxSpans},
-	}
-	if more := (&compiler{}).compile(q.Filter); more != nil {
-		query.Filter = columnar.And{query.Filter, more}
 	}
 	var mu sync.Mutex
 	locked := func(batch []traces.Span) error {
@@ -173,7 +169,7 @@ func (s *Store) lookup(ctx context.Context, tenant string, q traces.TracesQuery,
 		return visit(batch)
 	}
 	resources := s.newResources()
-	wanted := wantedOf(q.Fields)
+	wanted := wantedOf(fields)
 	stats, err := s.db.Scan(ctx, query, func() columnar.Worker {
 		return &visitor{reader: reader{wanted: wanted, resources: resources}, visit: locked}
 	})
@@ -188,8 +184,7 @@ func (s *Store) Traces(ctx context.Context, tenant string, q traces.TracesQuery,
 	}
 	stopped := false
 	for ids := range slices.Chunk(q.IDs, lookupIDs) {
-		q.IDs = ids
-		stats, err := s.lookup(ctx, tenant, q, left, func(batch []traces.Span) error {
+		stats, err := s.lookup(ctx, tenant, ids, q.Fields, left, func(batch []traces.Span) error {
 			err := visit(batch)
 			stopped = stopped || errors.Is(err, traces.ErrStop)
 			return err

@@ -138,10 +138,9 @@ func orNone(fields []traces.Field) []traces.Field {
 	return fields
 }
 
-// fetch returns the trees of candidates' spans, in their order; nil for one that has none. q says
-// where to look, and what for.
-func (e *Engine) fetch(ctx context.Context, tenant string, list []candidate, q traces.TracesQuery) ([]*traces.Tree, traces.Stats, error) {
-	q.MaxSpans = e.limits.FetchSpans
+// fetch returns the trees of candidates, in their order; nil for one that is gone.
+func (e *Engine) fetch(ctx context.Context, tenant string, list []candidate, fields []traces.Field, from, to int64) ([]*traces.Tree, traces.Stats, error) {
+	q := traces.TracesQuery{From: from, To: to, MaxSpans: e.limits.FetchSpans, Fields: fields}
 	index := make(map[traces.TraceID]int, len(list))
 	for i, c := range list {
 		q.IDs = append(q.IDs, c.id)

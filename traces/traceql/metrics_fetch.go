@@ -88,7 +88,7 @@ func (f *metricsFetch) fetchAll(ctx context.Context, list []candidate, a *aggreg
 	fields := metricsFields(f.plan.evaluate, f.metrics)
 	for len(list) > 0 && !a.overflow {
 		n := min(maxFetch, len(list))
-		trees, stats, err := f.fetch(ctx, f.tenant, list[:n], traces.TracesQuery{From: f.req.From, To: f.req.To, Fields: fields})
+		trees, stats, err := f.fetch(ctx, f.tenant, list[:n], fields, f.req.From, f.req.To)
 		f.stats.Add(stats)
 		if err != nil {
 			return err

@@ -123,10 +123,12 @@ func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (
 		fields.add(f)
 	}
 	s.fields = fields.list
-	s.sieve = newSieve(req.Query.Pipeline, s.plan.evaluate, s.output)
 	var err error
 	if first, ok := firstFilter(req.Query.Pipeline); ok && !needsTree(first.Expr) {
 		s.streamed = first.Expr
+		if req.After == nil { // else the stream leaves out what comes before
+			s.sieve = newSieve(req.Query.Pipeline, s.plan.evaluate, s.output)
+		}
 		err = s.stream(ctx)
 	} else {
 		err = s.scan(ctx)
@@ -151,9 +153,8 @@ func (s *search) finish() {
 // stream looks at spans from the newest on, and stops when it has enough.
 func (s *search) stream(ctx context.Context) error {
 	q := traces.SpanQuery{From: s.req.From, To: s.req.To, Filter: s.plan.filter, Fields: orNone(s.plan.fields)}
-	if s.sieve != nil && s.req.After == nil {
-		s.sieve.collect()
-		q.Fields = orNone(s.sieve.fields)
+	if s.sieve != nil {
+		q.Fields = s.sieve.fields
 	}
 	if s.req.After != nil && s.req.After.Anchor < q.To {
 		q.To = s.req.After.Anchor + 1
@@ -187,10 +188,10 @@ func (s *search) stream(ctx context.Context) error {
 		for i := range spans {
 			span := &spans[i]
 			_, seen := known[span.TraceID]
-			if seen && !s.sieve.collects() || !(spanAt{span: span}).holds(s.streamed) {
+			if seen && !s.sieve.keeps() || !(spanAt{span: span}).holds(s.streamed) {
 				continue
 			}
-			if s.sieve.collects() {
+			if s.sieve.keeps() {
 				s.sieve.add(span)
 			}
 			if seen {

@@ -58,7 +58,7 @@ func (c *candidates) take(ctx context.Context, n int) ([]candidate, traces.Stats
 // scan finds all candidates first: which traces hold spans for all sides of an
 // operator is not known before.
 func (s *search) scan(ctx context.Context) error {
-	s.sieve.forget()
+	s.sieve = nil
 	c, err := s.candidates(ctx)
 	if err != nil {
 		return err

@@ -9,21 +9,18 @@ import (
 	"belfry/traces"
 )
 
-// sieve is how a search does without what its query reads of most spans: where the query
-// looks at no other spans than those that a filter lets through, only these are read
-// whole, and of all others what a summary of their traces needs. nil is no sieve.
+// sieve is how a search does without what its query reads of most spans. Where the query looks
+// at no other spans than those that its filter lets through, and the search comes upon all of
+// these before it looks at a trace, they are kept, and of the other spans of their traces only what
+// a summary needs is fetched. nil is no sieve.
 type sieve struct {
-	filter traces.Filter
-	fields []traces.Field
-
-	// Spans that were let through, by trace, as the search came upon them; nil
-	// if they are too many, or not all that there are.
-	spans map[traces.TraceID][]traces.Span
-	held  int
-	all   bool // there are no others
+	fields []traces.Field                   // that the query reads
+	spans  map[traces.TraceID][]traces.Span // that were let through; nil: they are not kept
+	held   int
+	all    bool // there are no others
 }
 
-// sieveSpans is how many spans a sieve holds.
+// sieveSpans is how many spans a sieve keeps.
 const sieveSpans = 10_000
 
 // newSieve returns a sieve for a search, nil if it would gain nothing or if the query needs
@@ -36,25 +33,11 @@ func newSieve(p Pipeline, fields []traces.Field, output []FieldRef) *sieve {
 	if !local || !more || filter == nil || slices.ContainsFunc(output, FieldRef.needsTree) {
 		return nil
 	}
-	return &sieve{filter: filter, fields: fields}
+	return &sieve{fields: orNone(fields), spans: map[traces.TraceID][]traces.Span{}}
 }
 
-// collect makes the sieve hold spans that come one by one.
-func (v *sieve) collect() {
-	if v != nil {
-		v.spans = map[traces.TraceID][]traces.Span{}
-	}
-}
-
-// collects reports whether the sieve must be told of each span.
-func (v *sieve) collects() bool { return v != nil && v.spans != nil }
-
-// forget makes the sieve hold no spans.
-func (v *sieve) forget() {
-	if v != nil {
-		v.spans = nil
-	}
-}
+// keeps reports whether the sieve must be told of each span.
+func (v *sieve) keeps() bool { return v != nil && v.spans != nil }
 
 func (v *sieve) add(span *traces.Span) {
 	if v.held++; v.held > sieveSpans {
@@ -66,28 +49,23 @@ func (v *sieve) add(span *traces.Span) {
 
 // fetchSifted returns the trees of candidates, and those to evaluate the query on.
 func (s *search) fetchSifted(ctx context.Context, list []candidate) (whole, evaluated []*traces.Tree, err error) {
-	q := traces.TracesQuery{From: s.req.From, To: s.req.To, Fields: s.fields}
-	if s.sieve != nil {
-		q.Fields = summaryFields()
+	fields := s.fields
+	sifted := s.sieve.keeps() && s.sieve.all
+	if sifted {
+		fields = summaryFields()
 	}
-	whole, stats, err := s.fetch(ctx, s.tenant, list, q)
+	whole, stats, err := s.fetch(ctx, s.tenant, list, fields, s.req.From, s.req.To)
 	s.result.Stats.Add(stats)
-	if err != nil || s.sieve == nil {
+	if err != nil || !sifted {
 		return whole, whole, err
 	}
-	if s.sieve.collects() && s.sieve.all {
-		evaluated = make([]*traces.Tree, len(list))
-		for i, c := range list {
-			if spans := s.sieve.spans[c.id]; len(spans) > 0 {
-				evaluated[i] = traces.NewTree(spans)
-			}
+	evaluated = make([]*traces.Tree, len(list))
+	for i, c := range list {
+		if spans := s.sieve.spans[c.id]; len(spans) > 0 {
+			evaluated[i] = traces.NewTree(spans)
 		}
-		return whole, evaluated, nil
 	}
-	q.Fields, q.Filter = orNone(s.sieve.fields), s.sieve.filter
-	evaluated, stats, err = s.fetch(ctx, s.tenant, list, q)
-	s.result.Stats.Add(stats)
-	return whole, evaluated, err
+	return whole, evaluated, nil
 }
 
 // summaryFields are what the summary of a trace needs of all its spans.

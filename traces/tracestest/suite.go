@@ -29,7 +29,6 @@ func RunSuite(t *testing.T, open Opener) {
 		"gives back what it was given":         testRoundTrip,
 		"keeps what is spread over time":       testSpread,
 		"decides filters":                      testFilters,
-		"finds some spans of some traces":      testSomeOfTraces,
 		"hands over the newest first":          testNewest,
 		"stops when told":                      testStop,
 		"ends with its context":                testContext,
@@ -203,42 +202,6 @@ func testFilters(t *testing.T, open Opener) {
 		met += len(want)
 	}
 	require.Greater(t, met, 1000, "the filters meet too little to show anything")
-}
-
-func testSomeOfTraces(t *testing.T, open Opener) {
-	s, _ := open(t)
-	r := NewRandom(14)
-	spans := r.Spans(600)
-	for part := range slices.Chunk(spans, 90) {
-		appendSpans(t, s, part)
-	}
-	sortSpans(spans)
-	met := 0
-	for range 200 {
-		q := traces.TracesQuery{Filter: r.Filter(2)}
-		for range 1 + r.IntN(4) {
-			q.IDs = append(q.IDs, spans[r.IntN(len(spans))].TraceID)
-		}
-		var want, got []traces.Span
-		for i := range spans {
-			if slices.Contains(q.IDs, spans[i].TraceID) && traces.Match(q.Filter, &spans[i]) {
-				want = append(want, spans[i])
-			}
-		}
-		_, err := s.Traces(t.Context(), tenantID, q, func(batch []traces.Span) error {
-			for i := range batch {
-				if traces.Match(q.Filter, &batch[i]) {
-					got = append(got, batch[i])
-				}
-			}
-			return nil
-		})
-		require.NoError(t, err)
-		sortSpans(got)
-		require.Equal(t, ids(want), ids(got), "%+v", q)
-		met += len(want)
-	}
-	require.Greater(t, met, 100, "the filters meet too little to show anything")
 }
 
 func testNewest(t *testing.T, open Opener) {

@@ -193,7 +193,7 @@ func (p *picker) fromPages(v *Vector, r *encoding.Reader, headLen int) error {
 	n := r.Count(encoding.MaxRows)
 	g := p.gather(v)
 	first, off, next := 0, headLen, 0
-	for range n {
+	for i := 0; i < n && next < len(p.idx); i++ {
 		count, raw, size, crc := r.Count(p.count-first), r.Count(encoding.MaxPageBytes), r.Count(encoding.MaxPageBytes), r.Uint32()
 		if r.Bad() || count == 0 {
 			return encoding.ErrCorrupt
