@@ -323,6 +323,12 @@ func (w *worker) finish(ls labels.Labels, group uint64, order int) error {
 			return err
 		}
 	}
+	return w.operate(ls, group, order)
+}
+
+// operate does the operations on each value, and adds what comes of them to the
+// result.
+func (w *worker) operate(ls labels.Labels, group uint64, order int) error {
 	for _, op := range w.e.f.values {
 		op(w.vals)
 	}

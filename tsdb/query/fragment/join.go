@@ -235,15 +235,20 @@ func (e *evaluation) join(ctx context.Context, pairs []pair) {
 func (w *worker) join(pairs []pair, b *labels.Builder) error {
 	w.reset(w.e.f.grid.Steps())
 	for _, p := range pairs {
-		w.e.f.join.apply(w.vals, p)
-		if present(w.vals) == 0 {
+		if !overlap(p.many.Values, p.one.Values) {
 			continue
 		}
 		ls, group := w.e.f.join.labels(b, p), uint64(0)
+		// Prometheus compares labels before values: what a comparison leaves out
+		// counts.
+		if err := w.e.newcomer(ls); err != nil {
+			return err
+		}
+		w.e.f.join.apply(w.vals, p)
 		if w.groups != nil {
 			group = w.groups.key(ls)
 		}
-		if err := w.finish(ls, group, p.many.order); err != nil {
+		if err := w.operate(ls, group, p.many.order); err != nil {
 			return err
 		}
 	}
