@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strings"
 
 	"belfry/traces"
 )
@@ -12,8 +13,12 @@ import (
 type comparison struct {
 	steps  int
 	fields map[traces.Field]*comparedField
-	cells  int         // counters made
+	cells  int         // counters in use
 	rest   valueCounts // of all values too many; never looked at
+
+	free  []*valueCounts // of values that were forgotten
+	room  []valueCounts  // for values to come
+	zeros []int64        // for their counts
 }
 
 // comparedField are the values of an attribute. Counters are those of the steps of the
@@ -68,11 +73,40 @@ func (f *comparedField) value(v traces.Value) *valueCounts {
 		f.over = true
 		return nil
 	}
-	out := &valueCounts{value: v, counts: make([]int64, len(f.totals)), seen: f.met}
+	out := f.of.take()
+	out.value, out.seen = v, f.met
 	f.met++
 	f.of.cells += len(out.counts)
 	f.values[text] = out
 	return out
+}
+
+// cellsAtOnce is how many counters are made at once.
+const cellsAtOnce = 1 << 12
+
+// take returns counters that are zero.
+func (c *comparison) take() *valueCounts {
+	if last := len(c.free) - 1; last >= 0 {
+		out := c.free[last]
+		c.free = c.free[:last]
+		return out
+	}
+	n := 2 * c.steps
+	if len(c.room) == 0 {
+		values := max(cellsAtOnce/n, 1)
+		c.room, c.zeros = make([]valueCounts, values), make([]int64, values*n)
+	}
+	out := &c.room[0]
+	out.counts = c.zeros[:n:n]
+	c.room, c.zeros = c.room[1:], c.zeros[n:]
+	return out
+}
+
+// giveBack takes back counters of which nobody knows any more.
+func (c *comparison) giveBack(v *valueCounts) {
+	clear(v.counts)
+	*v = valueCounts{counts: v.counts}
+	c.free = append(c.free, v)
 }
 
 func (f *comparedField) full() bool {
@@ -97,6 +131,7 @@ func (f *comparedField) makeRoom() {
 		if v.rank() < least {
 			delete(f.values, text)
 			f.of.cells -= len(v.counts)
+			f.of.giveBack(v)
 		}
 	}
 }
@@ -209,23 +244,34 @@ func sum(counts []int64) (n int64) {
 	return n
 }
 
+// ranked is a value with how often it was counted.
+type ranked struct {
+	*valueCounts
+	total int64
+}
+
+// before orders values by how often they were counted, the most frequent first.
+func before(a, b ranked) int {
+	if order := cmp.Compare(b.total, a.total); order != 0 {
+		return order
+	}
+	return strings.Compare(a.value.Text(), b.value.Text())
+}
+
 // top returns the n most frequent values by the counters [from, to).
 func (f *comparedField) top(from, to, n int) []*valueCounts {
-	type ranked struct {
-		*valueCounts
-		total int64
-	}
-	list := make([]ranked, 0, len(f.values))
+	list := make([]ranked, 0, min(len(f.values), n)+1)
 	for _, v := range f.values {
-		if total := sum(v.counts[from:to]); total > 0 {
-			list = append(list, ranked{v, total})
+		r := ranked{v, sum(v.counts[from:to])}
+		if r.total == 0 || len(list) == n && before(r, list[n-1]) > 0 {
+			continue
 		}
+		at, _ := slices.BinarySearchFunc(list, r, before)
+		list = slices.Insert(list, at, r)
+		list = list[:min(len(list), n)]
 	}
-	slices.SortFunc(list, func(a, b ranked) int {
-		return cmp.Or(cmp.Compare(b.total, a.total), cmp.Compare(a.value.Text(), b.value.Text()))
-	})
-	out := make([]*valueCounts, 0, min(len(list), max(n, 0)))
-	for _, r := range list[:min(len(list), max(n, 0))] {
+	out := make([]*valueCounts, 0, len(list))
+	for _, r := range list {
 		out = append(out, r.valueCounts)
 	}
 	return out
