@@ -125,8 +125,7 @@ func (f *comparedField) makeRoom() {
 	for _, v := range f.values {
 		ranks = append(ranks, v.rank())
 	}
-	slices.Sort(ranks)
-	least := ranks[len(ranks)/2]
+	least := selectRank(ranks, len(ranks)/2)
 	for text, v := range f.values {
 		if v.rank() < least {
 			delete(f.values, text)
@@ -134,6 +133,28 @@ func (f *comparedField) makeRoom() {
 			f.of.giveBack(v)
 		}
 	}
+}
+
+// selectRank returns the rank at position n of their order, byte by byte from the highest. It spoils ranks.
+func selectRank(ranks []uint64, n int) uint64 {
+	for shift := 56; len(ranks) > 1 && shift >= 0; shift -= 8 {
+		var counts [256]int
+		for _, r := range ranks {
+			counts[byte(r>>shift)]++
+		}
+		b := 0
+		for ; counts[b] <= n; b++ {
+			n -= counts[b]
+		}
+		same := ranks[:0]
+		for _, r := range ranks {
+			if int(byte(r>>shift)) == b {
+				same = append(same, r)
+			}
+		}
+		ranks = same
+	}
+	return ranks[0]
 }
 
 // rank orders values by how often they were seen, those seen as often by who came first.

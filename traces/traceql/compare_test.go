@@ -1,6 +1,8 @@
 package traceql
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -37,6 +39,19 @@ func TestRareValuesMakeRoom(t *testing.T) {
 	other.count(value(2), 0)
 	require.Empty(t, other.values)
 	require.Equal(t, []int64{2, 0}, other.totals)
+}
+
+func TestRanksAreSelected(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 200 {
+		ranks := make([]uint64, 1+r.IntN(50))
+		for i := range ranks {
+			ranks[i] = r.Uint64() >> r.IntN(64)
+		}
+		sorted := slices.Sorted(slices.Values(ranks))
+		n := r.IntN(len(ranks))
+		require.Equal(t, sorted[n], selectRank(ranks, n))
+	}
 }
 
 // TestNumbersAreNumbered: whatever integers lie in a column, each row has the number of its value.
