@@ -52,6 +52,10 @@ type database struct {
 	lastUsed time.Time
 	closing  bool
 
+	// reopen asks the janitor to close the database when nobody uses it, and to open
+	// it again.
+	reopen atomic.Bool
+
 	ready chan struct{} // closed when open has returned; err and tsdb are set before
 	gone  chan struct{} // closed when the database has been closed and forgotten
 	err   error

@@ -119,12 +119,17 @@ func (d *day) delete() {
 	require.NoError(d, err)
 	require.Equal(d, 12*240*dayTargets, d.count("job", "job-0", "target", "target-0"))
 	d.clock.Add((4 * time.Hour).Milliseconds())
-	require.NoError(d, d.s.Admin(tenant.Default).do(d.Context(), func(db *database) (err error) { // or it is closed for being idle
+	tend := func(db *database) (err error) {
 		for range 3 {
 			err = errors.Join(err, db.tendCold(d.Context()), db.tendDeletions(d.Context()))
 		}
 		return err
-	}))
+	}
+	// It is closed for being idle if nobody holds it, and opened again for the sake
+	// of the deletion.
+	require.NoError(d, d.s.Admin(tenant.Default).do(d.Context(), tend))
+	d.s.closeIdle()
+	require.NoError(d, d.s.Admin(tenant.Default).do(d.Context(), tend))
 	deleted, err = d.s.Deletion(d.Context(), tenant.Default, deleted.ID)
 	require.NoError(d, err)
 	require.Equal(d, deletion.Done, deleted.State)

@@ -296,6 +296,9 @@ func (d *database) tendDeletion(ctx context.Context, job *deletionJob) error {
 		}
 	}
 	if !job.PastHead || !d.logsPast(job) {
+		if job.PastHead && head.NumSeries() == 0 && !d.chunksPast(job) {
+			d.reopen.Store(true) // the head keeps the file that it wrote chunks to last
+		}
 		return nil
 	}
 	job.Ended = d.store.now().UTC()
@@ -317,6 +320,12 @@ func (d *database) logsPast(job *deletionJob) bool {
 	if first, _, err := wlog.Segments(filepath.Join(d.dir, "wbl")); job.LastWBL >= 0 && err == nil && first >= 0 && first <= job.LastWBL {
 		return false
 	}
+	return d.chunksPast(job)
+}
+
+// chunksPast reports whether no file of the head's chunks is as old as the
+// deletion.
+func (d *database) chunksPast(job *deletionJob) bool {
 	first := firstNumber(filepath.Join(d.dir, "chunks_head"))
 	return first < 0 || first > job.LastMmap
 }

@@ -238,6 +238,31 @@ func laterDeletion(t *testing.T, restart bool) {
 	require.Len(t, floats(t, w.s, ctxOf("a")), 2*60)
 }
 
+// The head keeps the file that it wrote chunks to last for as long as it is open.
+func TestADeletionIsDoneWhenTheHeadsChunksAreGone(t *testing.T) {
+	w := newDeletingWorld(t)
+	w.write(2)
+	w.write(1)
+	coldOf(w.s, "a").tsdb.ForceHeadMMap()
+	d := w.remove()
+	w.clock.add(4 * time.Hour)
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Running, w.state(d.ID).State)
+	chunkFiles := filepath.Join(w.dir, "a", "chunks_head")
+	require.NotEmpty(t, numbers(chunkFiles))
+	open := coldOf(w.s, "a")
+	w.s.closeIdle()
+	require.NotSame(t, open, coldOf(w.s, "a"))
+	for range 3 {
+		w.tend()
+	}
+	require.Equal(t, deletion.Done, w.state(d.ID).State)
+	require.Empty(t, numbers(chunkFiles))
+	require.Len(t, floats(t, w.s, ctxOf("a")), 3*60)
+}
+
 // A late sample that was deleted does not come back when late samples become a
 // block.
 func TestDeletedLateSamplesStayDeleted(t *testing.T) {

@@ -51,12 +51,13 @@ func (s *Store) janitor() {
 	}
 }
 
+// closeIdle closes what nobody uses, and opens again what is to be.
 func (s *Store) closeIdle() {
 	deadline := s.now().Add(-time.Duration(s.config().Tenants.IdleTimeout))
 	var victims []*database
 	s.mu.Lock()
 	for _, db := range s.open {
-		if db.refs == 0 && !db.closing && db.opened() && db.lastUsed.Before(deadline) {
+		if db.refs == 0 && !db.closing && db.opened() && (db.lastUsed.Before(deadline) || db.reopen.Load()) {
 			db.closing = true
 			victims = append(victims, db)
 		}
@@ -64,6 +65,16 @@ func (s *Store) closeIdle() {
 	s.mu.Unlock()
 	for _, db := range victims {
 		s.closeDatabase(db)
+		if db.reopen.Load() {
+			s.maintain(db.id)
+		}
+	}
+}
+
+// maintain opens a tenant's database, for its own work.
+func (s *Store) maintain(id string) {
+	if err := s.OpenTenant(context.Background(), id); err != nil {
+		s.log.Warn("maintenance of a tenant's metrics failed", "tenant", id, "error", err)
 	}
 }
 
@@ -85,8 +96,6 @@ func (s *Store) maintainClosed(visited map[string]time.Time) {
 			continue
 		}
 		visited[id] = now
-		if err := s.OpenTenant(context.Background(), id); err != nil {
-			s.log.Warn("maintenance of a tenant's metrics failed", "tenant", id, "error", err)
-		}
+		s.maintain(id)
 	}
 }
