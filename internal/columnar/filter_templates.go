@@ -22,6 +22,20 @@ func (e *evaluator) byTemplates(l *leaf, slot int, in, out bitmap) (bitmap, erro
 	var failed error
 	switch {
 	case equal != nil:
+		if c.vec.Present() == nil { // a value for each row
+			rows, ok, err := tpl.EqualAt(equal)
+			if err != nil {
+				return in, err
+			}
+			if ok {
+				for _, row := range rows {
+					if in.has(int(row)) {
+						out.set(int(row))
+					}
+				}
+				return bitmap(e.view.io.Arena.ZeroWords(len(in))), nil
+			}
+		}
 		values, err := tpl.Equal(equal)
 		if err != nil {
 			return in, err

@@ -150,6 +150,9 @@ func (e *Engine) fetch(ctx context.Context, tenant string, list []candidate, fie
 	stats, err := e.store.Traces(ctx, tenant, q, func(batch []traces.Span) error {
 		for _, s := range batch {
 			if i, wanted := index[s.TraceID]; wanted {
+				if spans[i] == nil {
+					spans[i] = make([]traces.Span, 0, 8)
+				}
 				spans[i] = append(spans[i], s)
 			}
 		}

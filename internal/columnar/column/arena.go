@@ -16,6 +16,7 @@ type Arena struct {
 	halfs region[uint32]
 	bytes region[byte]
 	zeros []uint32
+	vecs  []Vector
 }
 
 // NewArena returns an Arena that hands out the memory of a set, which nobody else uses.
@@ -93,6 +94,20 @@ func (a *Arena) Bytes(n int) []byte {
 	return a.bytes.take(n)
 }
 
+// vector returns an empty vector.
+func (a *Arena) vector() *Vector {
+	if a == nil {
+		return &Vector{}
+	}
+	if len(a.vecs) == cap(a.vecs) {
+		a.vecs = make([]Vector, 0, 32)
+	}
+	a.vecs = a.vecs[:len(a.vecs)+1]
+	v := &a.vecs[len(a.vecs)-1]
+	*v = Vector{}
+	return v
+}
+
 // zeroIDs returns n zeros that nobody may write to.
 func (a *Arena) zeroIDs(n int) []uint32 {
 	if a == nil {
@@ -109,5 +124,6 @@ func (a *Arena) Reset() {
 	a.words.reset()
 	a.halfs.reset()
 	a.bytes.reset()
+	a.vecs = a.vecs[:0]
 	a.mem.Release()
 }

@@ -41,7 +41,8 @@ func (p *picker) pick(head []byte, kind Kind, n int, sel []uint32) (*Vector, err
 	if err := p.presence(&r, int(tag>>4), n, sel); err != nil {
 		return nil, err
 	}
-	v := &Vector{kind: kind, n: len(sel), count: len(p.idx)}
+	v := p.a.vector()
+	v.kind, v.n, v.count = kind, len(sel), len(p.idx)
 	if p.rows != nil {
 		v.present = p.a.ZeroWords((len(sel) + 63) / 64)
 		for _, row := range p.rows {

@@ -149,6 +149,20 @@ func (t *Templates) Equal(text []byte) ([]Match, error) {
 	return out, nil
 }
 
+// EqualAt returns the values that are equal to text, ascending, where the numbers of a single template
+// tell; ok is false where they do not.
+func (t *Templates) EqualAt(text []byte) (values []uint32, ok bool, err error) {
+	if t.ids != nil || len(t.list) != 1 {
+		return nil, false, nil
+	}
+	s := t.list[0].seek(text)
+	if s.match != Always {
+		return nil, s.match == Never, nil
+	}
+	err = t.findNumbers(0, &s)
+	return s.ranks, s.exact, err
+}
+
 // findNumbers finds the uses of a template that have the numbers that are sought.
 func (t *Templates) findNumbers(id int, s *sought) error {
 	slots, err := t.numbersOf(&t.list[id])

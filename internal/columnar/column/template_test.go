@@ -255,3 +255,31 @@ func BenchmarkTemplates(b *testing.B) {
 		}
 	})
 }
+
+// TestEqualAtAgreesWithEqual asks both of values with one template for texts that are and are not among them.
+func TestEqualAtAgreesWithEqual(t *testing.T) {
+	b := &Builder{Kind: String}
+	for i := range 500 {
+		b.AppendBytes(uint32(i), fmt.Appendf(nil, "u%06d", i*7919%100003))
+	}
+	codec, err := encoding.NewCodec(1)
+	require.NoError(t, err)
+	raw, meta := NewEncoder(codec).Append(nil, b, 500, encoding.Fast)
+	chunk, err := Open(raw[:meta.HeadLen], String, 500, codec, &Arena{})
+	require.NoError(t, err)
+	require.NotNil(t, chunk.Templates())
+	for _, text := range []string{"u000000", "u007919", "u7919", "u000312", "v007919", "u007919x", ""} {
+		at, ok, err := chunk.Templates().EqualAt([]byte(text))
+		require.NoError(t, err)
+		require.True(t, ok, text)
+		verdicts, err := chunk.Templates().Equal([]byte(text))
+		require.NoError(t, err)
+		var want []uint32
+		for i, m := range verdicts {
+			if m == Always {
+				want = append(want, uint32(i))
+			}
+		}
+		require.ElementsMatch(t, want, at, text)
+	}
+}

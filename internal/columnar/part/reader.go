@@ -40,6 +40,7 @@ type IO struct {
 	Cache     *Cache // of what is read for a few rows; nil: none
 	BytesRead int64
 	buf       []byte
+	pages     ChunkPages // of the column that rows are picked of
 }
 
 // Open opens a part by its tail. The reader owns f, also when it fails.
@@ -390,7 +391,8 @@ func (r *Reader) PickColumn(io *IO, b *Block, c *BlockColumn, sel []uint32) (*co
 		return nil, 0, err
 	}
 	def := &r.Columns[c.Column]
-	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, ChunkPages{r, io, c.Off, true}, r.codec, io.Arena)
+	io.pages = ChunkPages{r, io, c.Off, true}
+	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, &io.pages, r.codec, io.Arena)
 	if errors.Is(err, encoding.ErrCorrupt) {
 		err = corrupt("column " + def.Name)
 	}
