@@ -82,8 +82,24 @@ func (e *Engine) rangeQuery(ctx context.Context, tenant string, q *Query, req *R
 	if len(result.Series) > e.limits.Series {
 		return nil, fault.New(fault.Unprocessable, "query gives %d series, over the limit of %d; group by less or use topk", len(result.Series), e.limits.Series)
 	}
-	slices.SortFunc(result.Series, func(a, b Series) int { return strings.Compare(a.Labels.String(), b.Labels.String()) })
+	sortSeries(result.Series)
 	return result, nil
+}
+
+// sortSeries orders series by their labels as text.
+func sortSeries(list []Series) {
+	type named struct {
+		name   string
+		series Series
+	}
+	order := make([]named, len(list))
+	for i, s := range list {
+		order[i] = named{s.Labels.String(), s}
+	}
+	slices.SortFunc(order, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	for i := range order {
+		list[i] = order[i].series
+	}
 }
 
 func (e *Engine) metricsQuery(ctx context.Context, tenant string, q *Query, req *RangeRequest) (*RangeResult, error) {

@@ -100,7 +100,7 @@ func (b *buckets) carried(i int32) *carries {
 }
 
 // minArrays is how many arrays there is room for at first.
-const minArrays = 8
+const minArrays = 16
 
 // grow makes room for an exponent, and some more on its side.
 func (b *buckets) grow(exponent int32, pool *sketchPool) {
