@@ -324,17 +324,17 @@ func (b *budget) take(n int) int {
 }
 
 // smallWork is the time in which one goroutine is done alone with what is not worth to wake others for.
-const smallWork = 200 * time.Microsecond
+const smallWork = 50 * time.Microsecond
 
-// isNarrow reports whether little is to be read of most items: an index tells the rows, or filters of
-// values exclude blocks.
+// isNarrow reports whether there may be next to nothing to do: an index tells the rows of very few blocks, or
+// filters of values exclude most.
 func (p *plan) isNarrow() bool {
 	for _, it := range p.items {
 		if it.rows == nil {
 			return p.root.probes()
 		}
 	}
-	return true
+	return len(p.items) <= 2
 }
 
 // each runs f over the plan's items in order, on several goroutines. Each has a

@@ -3,6 +3,7 @@ package part
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"sync"
 
@@ -138,16 +139,53 @@ func (r *Reader) FindHash(io *IO, col int, hash uint64, dst []Place) ([]Place, e
 	h := hash >> idHashShift
 	p := max(sort.Search(len(t.first), func(i int) bool { return t.first[i] >= h })-1, 0)
 	for ; p < len(t.pages) && t.first[p] <= h; p++ {
-		var page idPage
-		if err := r.readIDPage(io, t, p, &page); err != nil {
-			return dst, err
-		}
-		err := page.find(r, h, func(place Place) { dst = append(dst, place) })
-		if err != nil {
+		if dst, err = r.findInPage(io, t, p, h, dst); err != nil {
 			return dst, err
 		}
 	}
 	return dst, nil
+}
+
+// findInPage appends the places that page p has of a hash, as far as the index stores it.
+func (r *Reader) findInPage(io *IO, t *idTop, p int, h uint64, dst []Place) ([]Place, error) {
+	n := min(t.count-p*idPageEntries, idPageEntries)
+	raw, err := r.readFew(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+	if err != nil {
+		return dst, err
+	}
+	var hashes [idPageEntries]uint64
+	if raw, err = r.decodeHashes(hashes[:n], raw); err != nil {
+		return dst, corrupt("ID index page")
+	}
+	var entries []uint32
+	for i, _ := slices.BinarySearch(hashes[:n], h); i < n && hashes[i] == h; i++ {
+		entries = append(entries, uint32(i))
+	}
+	blocks, rows := make([]uint64, len(entries)), make([]uint64, len(entries))
+	if err = encoding.PickInts(blocks, raw, n, entries); err == nil {
+		if raw, err = encoding.SkipInts(raw, n); err == nil {
+			err = encoding.PickInts(rows, raw, n, entries)
+		}
+	}
+	if err != nil {
+		return dst, corrupt("ID index page")
+	}
+	for i := range entries {
+		place, err := r.place(blocks[i], rows[i])
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, place)
+	}
+	return dst, nil
+}
+
+// place is what an index has stored, if the part has it.
+func (r *Reader) place(block, row uint64) (Place, error) {
+	if block >= uint64(len(r.Blocks)) || row >= uint64(r.Blocks[block].Rows) {
+		return Place{}, corrupt("ID index page")
+	}
+	return Place{int(block), int(row)}, nil
 }
 
 // FindHashes is FindHash for many hashes, ascending: found is called with the position of each
@@ -215,10 +253,11 @@ func (r *Reader) readIDPage(io *IO, t *idTop, p int, page *idPage) error {
 func (p *idPage) find(r *Reader, h uint64, found func(Place)) error {
 	i := sort.Search(p.n, func(i int) bool { return p.hashes[i] >= h })
 	for ; i < p.n && p.hashes[i] == h; i++ {
-		if p.blocks[i] >= uint64(len(r.Blocks)) || p.rows[i] >= uint64(r.Blocks[p.blocks[i]].Rows) {
-			return corrupt("ID index page")
+		place, err := r.place(p.blocks[i], p.rows[i])
+		if err != nil {
+			return err
 		}
-		found(Place{int(p.blocks[i]), int(p.rows[i])})
+		found(place)
 	}
 	return nil
 }
