@@ -36,6 +36,15 @@ func (r *Reader) Byte() byte {
 
 // Uvarint reads an unsigned varint.
 func (r *Reader) Uvarint() uint64 {
+	// Most have one byte or two.
+	switch b := r.B; {
+	case len(b) > 0 && b[0] < 0x80:
+		r.B = b[1:]
+		return uint64(b[0])
+	case len(b) > 1 && b[1] < 0x80:
+		r.B = b[2:]
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7
+	}
 	v, n := binary.Uvarint(r.B)
 	if n <= 0 {
 		r.Fail()
