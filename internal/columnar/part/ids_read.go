@@ -148,14 +148,10 @@ func (r *Reader) FindHash(io *IO, col int, hash uint64, dst []Place) ([]Place, e
 
 // findInPage appends the places that page p has of a hash, as far as the index stores it.
 func (r *Reader) findInPage(io *IO, t *idTop, p int, h uint64, dst []Place) ([]Place, error) {
-	n := min(t.count-p*idPageEntries, idPageEntries)
-	raw, err := r.readFew(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+	var hashes [idPageEntries]uint64
+	n, raw, err := r.readHashes(io, t, p, &hashes)
 	if err != nil {
 		return dst, err
-	}
-	var hashes [idPageEntries]uint64
-	if raw, err = r.decodeHashes(hashes[:n], raw); err != nil {
-		return dst, corrupt("ID index page")
 	}
 	var entries []uint32
 	for i, _ := slices.BinarySearch(hashes[:n], h); i < n && hashes[i] == h; i++ {
@@ -231,17 +227,27 @@ type idPage struct {
 	hashes, blocks, rows [idPageEntries]uint64
 }
 
-func (r *Reader) readIDPage(io *IO, t *idTop, p int, page *idPage) error {
-	n := min(t.count-p*idPageEntries, idPageEntries)
+// readHashes reads page p and decodes its n hashes; rest is what follows them.
+func (r *Reader) readHashes(io *IO, t *idTop, p int, hashes *[idPageEntries]uint64) (n int, rest []byte, err error) {
+	n = min(t.count-p*idPageEntries, idPageEntries)
 	raw, err := r.readFew(io, t.pages[p].off, t.pages[p].n, t.pages[p].crc, false)
+	if err != nil {
+		return 0, nil, err
+	}
+	if rest, err = r.decodeHashes(hashes[:n], raw); err != nil {
+		return 0, nil, corrupt("ID index page")
+	}
+	return n, rest, nil
+}
+
+func (r *Reader) readIDPage(io *IO, t *idTop, p int, page *idPage) error {
+	n, raw, err := r.readHashes(io, t, p, &page.hashes)
 	if err != nil {
 		return err
 	}
 	page.n = n
-	if raw, err = r.decodeHashes(page.hashes[:n], raw); err == nil {
-		if raw, err = encoding.DecodeInts(page.blocks[:n], raw); err == nil {
-			_, err = encoding.DecodeInts(page.rows[:n], raw)
-		}
+	if raw, err = encoding.DecodeInts(page.blocks[:n], raw); err == nil {
+		_, err = encoding.DecodeInts(page.rows[:n], raw)
 	}
 	if err != nil {
 		return corrupt("ID index page")
