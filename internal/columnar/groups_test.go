@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -17,9 +18,11 @@ import (
 func groupedOptions(fs vfs.FS) Options {
 	o := toyOptions(fs)
 	size := ColRef(len(o.Columns))
-	o.Columns = append(o.Columns, ColumnDef{Name: "size", Kind: KindInt}, ColumnDef{Name: "ordinal", Kind: KindInt})
-	o.Grouping = &Grouping{ID: colTrace, Ordinal: size + 1, Derived: []ColRef{size}, Derive: func(rows *JoinRows) {
+	o.Columns = append(o.Columns, ColumnDef{Name: "size", Kind: KindInt}, ColumnDef{Name: "ordinal", Kind: KindInt}, ColumnDef{Name: "head", Kind: KindInt, Head: true})
+	head := size + 2
+	o.Grouping = &Grouping{ID: colTrace, Ordinal: size + 1, Derived: []ColRef{size, head}, Derive: func(rows *JoinRows) {
 		sizes := make([]uint64, rows.Groups)
+		headed := make([]bool, rows.Groups)
 		for i := range rows.Blocks {
 			for _, g := range rows.Blocks[i].Group {
 				if g != NoGroup {
@@ -36,6 +39,12 @@ func groupedOptions(fs vfs.FS) Options {
 				}
 			}
 			b.SetInts(size, with, func(i int) uint64 { return sizes[b.Group[with[i]]] })
+			first := slices.DeleteFunc(slices.Clone(with), func(row uint32) bool {
+				was := headed[b.Group[row]]
+				headed[b.Group[row]] = true
+				return was
+			})
+			b.SetInts(head, first, func(i int) uint64 { return sizes[b.Group[first[i]]] })
 		}
 	}}
 	return o
@@ -96,9 +105,41 @@ func viewRows(t *testing.T, db *DB) (whole, apart []seenRow) {
 	return whole, apart
 }
 
+// heads returns what the heads of groups say of their size, by ID.
+func heads(t *testing.T, db *DB, ids ...string) map[string]int64 {
+	t.Helper()
+	q := HeadQuery{Tenant: "t"}
+	for _, id := range ids {
+		q.IDs = append(q.IDs, []byte(id))
+	}
+	var mu sync.Mutex
+	out := map[string]int64{}
+	_, err := db.Heads(t.Context(), q, func() Worker {
+		return WorkerFunc(func(b *Block) error {
+			ids, err := b.Column(ColumnKey{"trace", KindID})
+			if err != nil {
+				return err
+			}
+			sizes, err := b.Column(ColumnKey{"head", KindInt})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range b.Len() {
+				require.NotContains(t, out, string(ids.Bytes(i)))
+				out[string(ids.Bytes(i))] = sizes.Int(i)
+			}
+			return nil
+		})
+	})
+	require.NoError(t, err)
+	return out
+}
+
 // TestGroupsAreWholeOrApart appends rows of groups in any order, flushes, merges,
-// deletes and reopens, and checks that every row is shown once, and that what was derived
-// from a group that is shown as whole is true of all its rows.
+// deletes and reopens, and checks that every row is shown once, that what was derived
+// from a group that is shown as whole is true of all its rows, and that those of files tell it by their heads.
 func TestGroupsAreWholeOrApart(t *testing.T) {
 	r := rand.New(rand.NewPCG(21, 22))
 	fs := vfs.NewMem()
@@ -107,7 +148,7 @@ func TestGroupsAreWholeOrApart(t *testing.T) {
 	defer func() { require.NoError(t, db.Close()) }()
 	type kept struct{ id, stream string }
 	var all []kept
-	wholeSeen, merged := 0, 0
+	wholeSeen, headsSeen, merged := 0, 0, 0
 	for step := range 120 {
 		var rows []toyRow
 		for range r.IntN(40) {
@@ -151,6 +192,7 @@ func TestGroupsAreWholeOrApart(t *testing.T) {
 			want[k.id]++
 		}
 		whole, apart := viewRows(t, db)
+		inFiles := int32(len(db.parts["t"]))
 		got := map[string]int64{}
 		ordinals := map[[2]int64]string{}
 		for _, row := range whole {
@@ -166,11 +208,20 @@ func TestGroupsAreWholeOrApart(t *testing.T) {
 			ordinals[key] = row.id
 		}
 		wholeSeen += len(whole)
+		told := map[string]int64{}
+		for _, row := range whole {
+			if row.id != "" && row.part < inFiles {
+				told[row.id] = want[row.id]
+			}
+		}
+		headsSeen += len(told)
+		require.Equal(t, told, heads(t, db, slices.Sorted(maps.Keys(want))...))
 		for _, row := range apart {
 			got[row.id]++
 		}
 		require.Equal(t, want, got)
 	}
 	require.Greater(t, wholeSeen, 1000)
+	require.Greater(t, headsSeen, 200)
 	require.Positive(t, merged)
 }

@@ -119,9 +119,9 @@ func (b *JoinBlock) SetInts(c ColRef, rows []uint32, value func(i int) uint64) {
 	b.derive(c, out)
 }
 
-// SetStrings sets a String column of the given rows, ascending.
+// SetStrings sets a String or Bytes column of the given rows, ascending.
 func (b *JoinBlock) SetStrings(c ColRef, rows []uint32, values []string) {
-	out := column.NewBuilder(KindString, column.Shape{}, b.mem)
+	out := column.NewBuilder(b.o.Columns[c].Kind, column.Shape{}, b.mem)
 	for i, v := range values {
 		out.AppendBytes(rows[i], []byte(v))
 	}

@@ -376,6 +376,9 @@ func (c *ColumnDef) flags() uint8 {
 	if c.NoFilter {
 		f |= part.FlagNoFilter
 	}
+	if c.Head {
+		f |= part.FlagHead
+	}
 	return f
 }
 

@@ -44,6 +44,8 @@ type ColumnDef struct {
 	NoWordFilter bool
 	// NoFilter keeps no filter at all: for columns that are never searched by value.
 	NoFilter bool
+	// Head marks the derived Int column that one row of each group has, its head; see DB.Heads.
+	Head bool
 }
 
 // Retention says when rows are dropped. Zero values keep for ever.

@@ -110,8 +110,8 @@ func traceMessage(s *traceql.Summary) *tempopb.TraceSearchMetadata {
 		StartTimeUnixNano: uint64(s.Start), DurationMs: uint32(s.Duration / 1e6),
 		ServiceStats: make(map[string]*tempopb.ServiceStats, len(s.Services)),
 	}
-	for service, stats := range s.Services {
-		out.ServiceStats[service] = &tempopb.ServiceStats{SpanCount: uint32(stats.Spans), ErrorCount: uint32(stats.Errors)}
+	for _, service := range s.Services {
+		out.ServiceStats[service.Name] = &tempopb.ServiceStats{SpanCount: uint32(service.Spans), ErrorCount: uint32(service.Errors)}
 	}
 	for _, set := range s.SpanSets {
 		shown := &tempopb.SpanSet{Matched: uint32(set.Matched), Attributes: attributeMessages(set.Attributes)}

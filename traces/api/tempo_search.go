@@ -106,8 +106,8 @@ func traceAnswerOf(s *traceql.Summary) traceAnswer {
 		Start: strconv.FormatInt(s.Start, 10), DurationMs: s.Duration / 1e6,
 		ServiceStats: make(map[string]serviceStats, len(s.Services)),
 	}
-	for service, stats := range s.Services {
-		out.ServiceStats[service] = serviceStats{stats.Spans, stats.Errors}
+	for _, service := range s.Services {
+		out.ServiceStats[service.Name] = serviceStats{service.Spans, service.Errors}
 	}
 	for _, set := range s.SpanSets {
 		shown := spanSetAnswer{Matched: set.Matched, Attributes: keyValues(set.Attributes), Spans: make([]spanAnswer, 0, len(set.Spans))}

@@ -22,6 +22,8 @@ import (
 //
 //	:trace_duration
 //	:root_name, :root_service   missing where the trace has no root
+//	:services                   with the number of their spans; see appendServices
+//	:service_errors             and of those with an error; missing where there are none
 //
 // They are right where the part has all spans of the trace; the engine knows where.
 
@@ -39,12 +41,13 @@ func derive(rows *columnar.JoinRows) {
 	var nesting traces.Nesting
 	var ids, parents []traces.SpanID
 	var starts, durations []int64
+	var services []traces.ServiceSpans
 	for group := range rows.Groups {
 		spans := d.spans[d.starts[group]:d.starts[group+1]]
 		slices.SortFunc(spans, func(a, b joinedSpan) int {
 			return cmp.Or(cmp.Compare(a.start, b.start), bytes.Compare(a.id[:], b.id[:]))
 		})
-		ids, parents, starts, durations = ids[:0], parents[:0], starts[:0], durations[:0]
+		ids, parents, starts, durations, services = ids[:0], parents[:0], starts[:0], durations[:0], services[:0]
 		end := spans[0].start
 		for i := range spans {
 			s := &spans[i]
@@ -54,6 +57,7 @@ func derive(rows *columnar.JoinRows) {
 			ids, parents = append(ids, s.id), append(parents, s.parent)
 			starts, durations = append(starts, s.start), append(durations, s.duration)
 			end = max(end, s.start+s.duration)
+			services = traces.AddSpan(services, d.service(rows, s), d.failed(s))
 		}
 		nesting.Nest(ids, parents)
 		self := nesting.SelfTimes(starts, durations)
@@ -71,6 +75,7 @@ func derive(rows *columnar.JoinRows) {
 			root := &spans[nesting.Root]
 			h.hasRoot, h.name, h.service = true, d.name(root), d.service(rows, root)
 		}
+		h.services, h.errors = d.counts(services)
 		d.heads[h.at.block] = append(d.heads[h.at.block], h)
 	}
 	d.set(rows)
@@ -83,15 +88,21 @@ type head struct {
 	hasRoot  bool
 	name     string
 	service  string
+	services string // as they are stored; "" if they are too many
+	errors   string
 }
 
 type deriver struct {
-	spans    []joinedSpan // by trace
-	starts   []int        // of each trace in spans
-	names    []*columnar.Vector
+	spans    []joinedSpan       // by trace
+	starts   []int              // of each trace in spans
+	names    []*columnar.Vector // by block, as are those that follow
+	statuses []*columnar.Vector
 	out      []placed
-	heads    [][]head // by block
+	heads    [][]head
 	services map[*columnar.Stream]string
+
+	room   []byte
+	values map[string]string // of :services and :service_errors: traces are alike
 }
 
 // placed are the derived numbers of the rows of a block that are in a trace.
@@ -102,8 +113,9 @@ type placed struct {
 
 func newDeriver(rows *columnar.JoinRows) *deriver {
 	d := &deriver{
-		starts: make([]int, rows.Groups+2), names: make([]*columnar.Vector, len(rows.Blocks)),
-		out: make([]placed, len(rows.Blocks)), heads: make([][]head, len(rows.Blocks)), services: map[*columnar.Stream]string{},
+		starts: make([]int, rows.Groups+2), names: make([]*columnar.Vector, len(rows.Blocks)), statuses: make([]*columnar.Vector, len(rows.Blocks)),
+		out: make([]placed, len(rows.Blocks)), heads: make([][]head, len(rows.Blocks)),
+		services: map[*columnar.Stream]string{}, values: map[string]string{},
 	}
 	n := 0
 	for i := range rows.Blocks {
@@ -121,7 +133,7 @@ func newDeriver(rows *columnar.JoinRows) *deriver {
 	d.spans = slab.Make[joinedSpan](mem, n)[:n]
 	for i := range rows.Blocks {
 		b := &rows.Blocks[i]
-		d.names[i] = b.Column(colName)
+		d.names[i], d.statuses[i] = b.Column(colName), b.Column(colStatus)
 		size := len(b.Times)
 		all := slab.Make[uint32](mem, 4*size)[:4*size]
 		self := slab.Make[int64](mem, size)[:size]
@@ -155,6 +167,11 @@ func (d *deriver) name(s *joinedSpan) string {
 	return ""
 }
 
+func (d *deriver) failed(s *joinedSpan) bool {
+	v := d.statuses[s.block]
+	return v != nil && v.Has(int(s.row)) && traces.Status(v.Int(int(s.row))) == traces.StatusError
+}
+
 func (d *deriver) service(rows *columnar.JoinRows, s *joinedSpan) string {
 	stream := rows.Blocks[s.block].Stream(int(s.row))
 	name, known := d.services[stream]
@@ -163,6 +180,27 @@ func (d *deriver) service(rows *columnar.JoinRows, s *joinedSpan) string {
 		d.services[stream] = name
 	}
 	return name
+}
+
+// counts returns the values of :services and :service_errors.
+func (d *deriver) counts(services []traces.ServiceSpans) (counts, errors string) {
+	d.room = appendServices(d.room[:0], services)
+	if len(d.room) > maxServices {
+		return "", ""
+	}
+	counts = d.value(d.room)
+	d.room = appendServiceErrors(d.room[:0], services)
+	return counts, d.value(d.room)
+}
+
+// value returns bytes as a string, the same one for equal ones.
+func (d *deriver) value(b []byte) string {
+	v, known := d.values[string(b)]
+	if !known {
+		v = string(b)
+		d.values[v] = v
+	}
+	return v
 }
 
 // set hands the columns over.
@@ -201,18 +239,38 @@ func (d *deriver) set(rows *columnar.JoinRows) {
 
 func (d *deriver) setHeads(b *columnar.JoinBlock, heads []head) {
 	slices.SortFunc(heads, func(x, y head) int { return cmp.Compare(x.at.row, y.at.row) })
-	var rows, rooted []uint32
-	var durations []uint64
-	var names, services []string
+	rows, durations := make([]uint32, len(heads)), make([]uint64, len(heads))
+	var names, services, counts, errors sparse
 	for i := range heads {
 		h := &heads[i]
-		rows, durations = append(rows, h.at.row), append(durations, uint64(h.duration))
+		row := h.at.row
+		rows[i], durations[i] = row, uint64(h.duration)
 		if h.hasRoot {
-			rooted = append(rooted, h.at.row)
-			names, services = append(names, h.name), append(services, h.service)
+			names.add(row, h.name)
+			services.add(row, h.service)
+		}
+		if h.services != "" {
+			counts.add(row, h.services)
+		}
+		if h.errors != "" {
+			errors.add(row, h.errors)
 		}
 	}
 	b.SetInts(colTraceDuration, rows, func(i int) uint64 { return durations[i] })
-	b.SetStrings(colRootName, rooted, names)
-	b.SetStrings(colRootService, rooted, services)
+	names.set(b, colRootName)
+	services.set(b, colRootService)
+	counts.set(b, colServices)
+	errors.set(b, colServiceErrors)
 }
+
+// sparse are the values of some rows.
+type sparse struct {
+	rows   []uint32
+	values []string
+}
+
+func (s *sparse) add(row uint32, v string) {
+	s.rows, s.values = append(s.rows, row), append(s.values, v)
+}
+
+func (s *sparse) set(b *columnar.JoinBlock, c columnar.ColRef) { b.SetStrings(c, s.rows, s.values) }

@@ -107,6 +107,6 @@ func TestASearchOfOneDayShowsWholeTraces(t *testing.T) {
 		require.Equal(t, "buy", found.RootName, query)
 		require.EqualValues(t, 4e9, found.Duration, query)
 		require.Equal(t, midnight-2e9, found.Start, query)
-		require.Equal(t, map[string]traceql.ServiceStats{"front": {Spans: 1}, "cart": {Spans: 2, Errors: 1}, "db": {Spans: 1}}, found.Services, query)
+		require.Equal(t, []traces.ServiceSpans{{Name: "cart", Spans: 2, Errors: 1}, {Name: "db", Spans: 1}, {Name: "front", Spans: 1}}, found.Services, query)
 	}
 }

@@ -41,11 +41,13 @@ const (
 	colRootName
 	colRootService
 	colSelfTime
+	colServices
+	colServiceErrors
 )
 
 // derivedColumns are the columns that derive sets.
 func derivedColumns() []columnar.ColRef {
-	return []columnar.ColRef{colLeft, colRight, colParentLeft, colChildCount, colTraceDuration, colRootName, colRootService, colSelfTime}
+	return []columnar.ColRef{colLeft, colRight, colParentLeft, colChildCount, colTraceDuration, colRootName, colRootService, colSelfTime, colServices, colServiceErrors}
 }
 
 // Names of the fixed columns.
@@ -74,6 +76,8 @@ const (
 	nameRootName          = ":root_name"
 	nameRootService       = ":root_service"
 	nameSelfTime          = ":self_time"
+	nameServices          = ":services"
+	nameServiceErrors     = ":service_errors"
 )
 
 func fixedColumns() []columnar.ColumnDef {
@@ -98,10 +102,12 @@ func fixedColumns() []columnar.ColumnDef {
 		colRight:             {Name: nameRight, Kind: columnar.KindInt},
 		colParentLeft:        {Name: nameParentLeft, Kind: columnar.KindInt},
 		colChildCount:        {Name: nameChildCount, Kind: columnar.KindInt},
-		colTraceDuration:     {Name: nameTraceDuration, Kind: columnar.KindInt},
+		colTraceDuration:     {Name: nameTraceDuration, Kind: columnar.KindInt, Head: true},
 		colRootName:          {Name: nameRootName, Kind: columnar.KindString, NoWordFilter: true},
 		colRootService:       {Name: nameRootService, Kind: columnar.KindString, NoWordFilter: true},
 		colSelfTime:          {Name: nameSelfTime, Kind: columnar.KindInt},
+		colServices:          {Name: nameServices, Kind: columnar.KindBytes, NoFilter: true},
+		colServiceErrors:     {Name: nameServiceErrors, Kind: columnar.KindBytes, NoFilter: true},
 	}
 }
 

@@ -57,19 +57,10 @@ type SearchResult struct {
 
 // Summary describes a trace that matched.
 type Summary struct {
-	ID          traces.TraceID
-	RootService string // of the root span, or of the first span where the root is missing
-	RootName    string
-	RootMissing bool
-	Start       int64
-	Duration    int64
-	SpanSets    []SpanSet
-	Services    map[string]ServiceStats
-	Cursor      Cursor
+	traces.Outline
+	SpanSets []SpanSet
+	Cursor   Cursor
 }
-
-// ServiceStats count a service's spans in a trace.
-type ServiceStats struct{ Spans, Errors int }
 
 // SpanSet is a set of matched spans.
 type SpanSet struct {
@@ -119,7 +110,7 @@ func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (
 	req.Limit, req.SpansPerSet = min(req.Limit, e.limits.Traces), min(req.SpansPerSet, e.limits.SpansPerSet)
 	s := &search{Engine: e, tenant: tenant, req: req, plan: newPlan(req.Query.Pipeline), output: outputFields(req.Query.Pipeline)}
 	fields := fieldSet{list: slices.Clone(s.plan.evaluate)}
-	for _, f := range append(summaryFields(), s.plan.fields...) {
+	for _, f := range append(traces.OutlineFields(), s.plan.fields...) {
 		fields.add(f)
 	}
 	s.fields = fields.list
@@ -251,16 +242,14 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 	if len(list) == 0 {
 		return nil, nil
 	}
-	whole, evaluated, err := s.fetchSifted(ctx, list)
+	found, err := s.look(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	var out []Summary
-	for i, tree := range evaluated {
-		if tree == nil || whole[i] == nil {
-			continue
-		}
+	for i := range found {
 		s.result.Inspected++
+		tree := found[i].tree
 		trace := newWholeTrace(tree, s.req.From, s.req.To)
 		anchor, ok := trace.anchor(s.req.Query.Pipeline)
 		place := Cursor{anchor, tree.Spans[0].TraceID}
@@ -268,41 +257,22 @@ func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, err
 			continue
 		}
 		if sets := trace.spansets(s.req.Query.Pipeline); len(sets) > 0 {
-			summary := s.summarize(whole[i], tree, sets)
-			summary.Cursor = place
-			out = append(out, summary)
+			out = append(out, Summary{Outline: found[i].show(), SpanSets: s.show(tree, sets), Cursor: place})
 		}
 	}
 	slices.SortFunc(out, func(a, b Summary) int { return a.Cursor.compare(b.Cursor) })
 	return out, nil
 }
 
-// summarize describes a trace, with spansets of a tree that has at least their spans.
-func (s *search) summarize(tree, evaluated *traces.Tree, sets []spanset) Summary {
-	top := &tree.Spans[tree.Top()]
-	out := Summary{
-		ID: top.TraceID, RootService: top.Resource.Service(), RootName: top.Name, RootMissing: tree.Root < 0,
-		Start: tree.Start, Duration: tree.Duration(), Services: map[string]ServiceStats{},
-	}
-	for i := range tree.Spans {
-		service := tree.Spans[i].Resource.Service()
-		stats := out.Services[service]
-		stats.Spans++
-		if tree.Spans[i].Status == traces.StatusError {
-			stats.Errors++
-		}
-		out.Services[service] = stats
-	}
+// show describes spansets.
+func (s *search) show(tree *traces.Tree, sets []spanset) []SpanSet {
+	out := make([]SpanSet, 0, len(sets))
 	for _, set := range sets {
 		shown := SpanSet{Matched: len(set.spans), Attributes: set.attributes}
 		for _, p := range set.spans[:min(len(set.spans), s.req.SpansPerSet)] {
-			span := s.matched(evaluated, p)
-			if evaluated != tree {
-				span.Name = nameIn(tree, &evaluated.Spans[p])
-			}
-			shown.Spans = append(shown.Spans, span)
+			shown.Spans = append(shown.Spans, s.matched(tree, p))
 		}
-		out.SpanSets = append(out.SpanSets, shown)
+		out = append(out, shown)
 	}
 	return out
 }

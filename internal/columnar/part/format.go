@@ -46,6 +46,7 @@ const (
 	FlagNoWordFilter = 1 << 1
 	FlagNoFilter     = 1 << 2
 	FlagOverflow     = 1 << 3 // the entries of rare columns: words are searched in Bytes
+	FlagHead         = 1 << 4 // rows with a value come before the others of their ID in an ID index
 )
 
 // Column is an entry of the column dictionary.

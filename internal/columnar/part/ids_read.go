@@ -120,8 +120,8 @@ func (r *Reader) MayHaveHash(io *IO, col int, hash uint64) (bool, error) {
 	return r.probe(io, x.filter.off, x.filter.n, hash)
 }
 
-// FindID appends the places of rows that may have the ID in an indexed column, in order. Hashes
-// collide: the caller compares the values.
+// FindID appends the places of rows that may have the ID in an indexed column: heads (FlagHead), then
+// the others, in order. Hashes collide: the caller compares the values.
 func (r *Reader) FindID(io *IO, col int, id []byte, dst []Place) ([]Place, error) {
 	return r.FindHash(io, col, encoding.HashValue(id), dst)
 }

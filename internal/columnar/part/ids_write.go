@@ -61,6 +61,23 @@ func (s *idEntries) sort(pause func() error) error {
 	return nil
 }
 
+// headsFirst puts the heads in front of the other entries of their hash, after sort.
+func (s *idEntries) headsFirst(isHead func(idEntry) bool) {
+	for _, b := range s.buckets {
+		first := 0 // place of the next head
+		for i, e := range b {
+			if e.hash()>>idHashShift != b[first].hash()>>idHashShift {
+				first = i
+			}
+			if isHead(e) {
+				copy(b[first+1:i+1], b[first:i])
+				b[first] = e
+				first++
+			}
+		}
+	}
+}
+
 // distinct calls f with each hash at least once, mostly once, after sort.
 func (s *idEntries) distinct(f func(hash uint64)) {
 	for _, b := range s.buckets {
@@ -83,6 +100,9 @@ func (s *idEntries) appendFilter(dst []byte) []byte {
 func (w *Writer) writeIDs(ids *idEntries) ([]byte, error) {
 	if err := ids.sort(w.pause); err != nil {
 		return nil, err
+	}
+	if w.heads != nil {
+		ids.headsFirst(w.isHead)
 	}
 	top := binary.AppendUvarint(nil, uint64(ids.count))
 	top = binary.AppendUvarint(top, uint64(w.pos()))

@@ -32,7 +32,8 @@ type Writer struct {
 	columns []Column
 	index   map[columnKey]int
 	ids     map[int]*idEntries
-	groups  *Groups // nil: nothing is recorded
+	heads   [][]uint64 // by block: which of its rows come first in ID indexes; nil: none
+	groups  *Groups    // nil: nothing is recorded
 	meta    Meta
 }
 
@@ -146,6 +147,7 @@ func (w *Writer) WriteBlock(times []uint64, runs []Run, cols []Values) error {
 	b.crc = crc32.Checksum(w.buf[start:], encoding.Castagnoli)
 
 	slices.SortFunc(cols, func(x, y Values) int { return x.Column - y.Column })
+	w.noteHeads(cols, n)
 	for _, c := range cols {
 		if c.Builder.Count() == 0 {
 			continue
@@ -192,6 +194,28 @@ func (w *Writer) writeColumn(b *Block, c Values, n int) error {
 		}
 	}
 	return w.pause()
+}
+
+// noteHeads notes which of the n rows of a block have a value in a column of heads.
+func (w *Writer) noteHeads(cols []Values, n int) {
+	for _, c := range cols {
+		if w.columns[c.Column].Flags&FlagHead == 0 || c.Builder.Count() == 0 {
+			continue
+		}
+		for len(w.heads) <= len(w.blocks) {
+			w.heads = append(w.heads, nil)
+		}
+		rows := slab.Make[uint64](w.mem, (n+63)/64)[:(n+63)/64]
+		clear(rows)
+		c.Builder.EachNum(func(row uint32, _ uint64) { rows[row>>6] |= 1 << (row & 63) })
+		w.heads[len(w.blocks)] = rows
+	}
+}
+
+// isHead reports whether the row of an entry of an ID index is a head.
+func (w *Writer) isHead(e idEntry) bool {
+	block, row := int(e.pos>>16), e.pos&0xffff
+	return block < len(w.heads) && w.heads[block] != nil && w.heads[block][row>>6]>>(row&63)&1 != 0
 }
 
 func (w *Writer) pause() error {

@@ -1,0 +1,60 @@
+package store_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"belfry/traces"
+	"belfry/traces/store"
+)
+
+// TestOutlinesAreThoseOfTheSpans compares the outlines that a store knows with those of all spans, of whole
+// and of broken traces, however they lie in it, and after merging.
+func TestOutlinesAreThoseOfTheSpans(t *testing.T) {
+	for name, layout := range layouts {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(31, 32))
+			spans := brokenTraces(r, 150)
+			s := layout(t, spans).(*store.Store)
+			known := checkOutlines(t, s, spans)
+			switch name {
+			case "joined in one part":
+				require.Greater(t, known, 20)
+			case "in memory, not joined":
+				require.Zero(t, known)
+				require.NoError(t, s.Flush(t.Context()))
+				require.Greater(t, checkOutlines(t, s, spans), 20)
+			}
+			late := spans[0]
+			late.Start, late.Name, late.ID = late.Start-1, "late", traces.SpanID{9}
+			appendAll(t, s, []traces.Span{late})
+			checkOutlines(t, s, spans)
+			require.NoError(t, s.Flush(t.Context()))
+			checkOutlines(t, s, spans)
+		})
+	}
+}
+
+// checkOutlines returns of how many traces the outlines are known.
+func checkOutlines(t *testing.T, s *store.Store, spans []traces.Span) int {
+	t.Helper()
+	seen := map[traces.TraceID]bool{}
+	ids := []traces.TraceID{{1, 2, 3}} // and one that there is not
+	for i := range spans {
+		if id := spans[i].TraceID; !seen[id] {
+			seen[id], ids = true, append(ids, id)
+		}
+	}
+	known := 0
+	_, err := s.Outlines(t.Context(), "t", ids, func(o traces.Outline) {
+		known++
+		trace, err := s.Trace(t.Context(), "t", traces.TraceQuery{ID: o.ID})
+		require.NoError(t, err)
+		require.NotEmpty(t, trace.Spans)
+		require.Equal(t, traces.NewTree(trace.Spans).Outline(), o)
+	})
+	require.NoError(t, err)
+	return known
+}
