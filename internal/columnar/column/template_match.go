@@ -3,6 +3,8 @@ package column
 import (
 	"bytes"
 	"slices"
+
+	"belfry/internal/columnar/encoding"
 )
 
 // Match is what a template says of the values made from it.
@@ -163,28 +165,76 @@ func (t *Templates) EqualAt(text []byte) (values []uint32, ok bool, err error) {
 	return s.ranks, s.exact, err
 }
 
-// findNumbers finds the uses of a template that have the numbers that are sought.
+// findNumbers finds the uses of a template that have the numbers that are sought: those that have the first
+// one, and of these the ones that have the others.
 func (t *Templates) findNumbers(id int, s *sought) error {
-	slots, err := t.numbersOf(&t.list[id])
-	if err != nil || len(slots) == 0 {
-		return err
+	tpl := &t.list[id]
+	if tpl.numbers == 0 {
+		return nil
 	}
 	s.exact = true
-	for rank, n := range slots[0].values {
-		if n == s.numbers[0] && slots[0].digits(uint32(rank)) == s.widths[0] {
-			s.ranks = append(s.ranks, uint32(rank))
+	r := encoding.Reader{B: tpl.packed}
+	for i, number := range s.numbers {
+		var err error
+		if s.ranks, err = findSlot(&r, s.ranks, i == 0, tpl.uses, number, s.widths[i]); err != nil {
+			return err
+		}
+		if len(s.ranks) == 0 {
+			s.match = Never
+			return nil
 		}
 	}
-	for i := 1; i < len(slots); i++ {
-		slot := &slots[i]
-		s.ranks = slices.DeleteFunc(s.ranks, func(rank uint32) bool {
-			return slot.values[rank] != s.numbers[i] || slot.digits(rank) != s.widths[i]
-		})
-	}
-	if len(s.ranks) == 0 {
-		s.match = Never
-	}
 	return nil
+}
+
+// findSlot reads the number slot of so many uses, and returns those of the ranks (or of all uses) in which it
+// holds a number of so many digits.
+func findSlot(r *encoding.Reader, ranks []uint32, all bool, uses int, number, width uint64) ([]uint32, error) {
+	var slot numbers
+	if err := slot.readForm(r); err != nil {
+		return nil, err
+	}
+	find := func(want uint64) error {
+		var err error
+		if all {
+			ranks, r.B, err = encoding.FindInts(ranks[:0], r.B, uses, want)
+			all = false
+			return err
+		}
+		have := make([]uint64, len(ranks))
+		if err = encoding.PickInts(have, r.B, uses, ranks); err != nil {
+			return err
+		}
+		kept := ranks[:0]
+		for i, rank := range ranks {
+			if have[i] == want {
+				kept = append(kept, rank)
+			}
+		}
+		ranks = kept
+		r.B, err = encoding.SkipInts(r.B, uses)
+		return err
+	}
+	var err error
+	switch {
+	case slot.form == formWidths: // the widths come first
+		widths := r.B
+		if r.B, err = encoding.SkipInts(r.B, uses); err != nil {
+			return nil, err
+		}
+		if err = find(number); err != nil {
+			return nil, err
+		}
+		numbers := r.B
+		r.B = widths
+		err = find(width)
+		r.B = numbers
+		return ranks, err
+	case slot.form == formFixed && uint64(slot.width) != width, slot.form == formPlain && uint64(decimalLen(number)) != width:
+		return nil, nil
+	}
+	err = find(number)
+	return ranks, err
 }
 
 // has reports whether what is said of a template is said of its value of that rank.

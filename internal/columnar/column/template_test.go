@@ -256,30 +256,44 @@ func BenchmarkTemplates(b *testing.B) {
 	})
 }
 
-// TestEqualAtAgreesWithEqual asks both of values with one template for texts that are and are not among them.
-func TestEqualAtAgreesWithEqual(t *testing.T) {
-	b := &Builder{Kind: String}
-	for i := range 500 {
-		b.AppendBytes(uint32(i), fmt.Appendf(nil, "u%06d", i*7919%100003))
-	}
+// TestEqualAtFindsValuesOfOneTemplate asks for texts that are and are not among them.
+func TestEqualAtFindsValuesOfOneTemplate(t *testing.T) {
 	codec, err := encoding.NewCodec(1)
 	require.NoError(t, err)
-	raw, meta := NewEncoder(codec).Append(nil, b, 500, encoding.Fast)
-	chunk, err := Open(raw[:meta.HeadLen], String, 500, codec, &Arena{})
-	require.NoError(t, err)
-	require.NotNil(t, chunk.Templates())
-	for _, text := range []string{"u000000", "u007919", "u7919", "u000312", "v007919", "u007919x", ""} {
-		at, ok, err := chunk.Templates().EqualAt([]byte(text))
-		require.NoError(t, err)
-		require.True(t, ok, text)
-		verdicts, err := chunk.Templates().Equal([]byte(text))
-		require.NoError(t, err)
-		var want []uint32
-		for i, m := range verdicts {
-			if m == Always {
-				want = append(want, uint32(i))
-			}
+	for _, format := range []func(i int) string{
+		func(i int) string { return fmt.Sprintf("u%06d", i*7919%100003) },
+		func(i int) string { return fmt.Sprintf("u%d", i*7919%100003) },
+		func(i int) string { return fmt.Sprintf("u%0*d", i%9, i*7919%307) },
+		func(i int) string { return fmt.Sprintf("order %d of %04d", i*7919%307, i%13) },
+		func(i int) string { return fmt.Sprintf("shard %d, row %d", 3, 1_000_000+i/2) },
+	} {
+		b := &Builder{Kind: String}
+		var texts []string
+		for i := range 2000 {
+			texts = append(texts, format(i))
+			b.AppendBytes(uint32(i), []byte(texts[i]))
 		}
-		require.ElementsMatch(t, want, at, text)
+		raw, meta := NewEncoder(codec).Append(nil, b, len(texts), encoding.Fast)
+		chunk, err := Open(raw[:meta.HeadLen], String, len(texts), codec, &Arena{})
+		require.NoError(t, err)
+		require.NotNil(t, chunk.Templates())
+		for _, text := range append([]string{"u000000", "u7919", "u007919", "u07", "u000312", "v007919", "u007919x", "order 7919 of 1", ""}, texts[:100]...) {
+			at, ok, err := chunk.Templates().EqualAt([]byte(text))
+			require.NoError(t, err)
+			require.True(t, ok, text)
+			verdicts, err := chunk.Templates().Equal([]byte(text))
+			require.NoError(t, err)
+			var want, marked []uint32
+			for i, have := range texts {
+				if have == text {
+					want = append(want, uint32(i))
+				}
+				if verdicts != nil && verdicts[i] == Always {
+					marked = append(marked, uint32(i))
+				}
+			}
+			require.ElementsMatch(t, want, at, text)
+			require.Equal(t, want, marked, text)
+		}
 	}
 }

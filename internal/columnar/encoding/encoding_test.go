@@ -79,10 +79,30 @@ func picks(t *testing.T, b []byte, vals []uint64) {
 		i := uint32(rnd.IntN(len(vals)))
 		pick([]uint32{i, i})
 	}
+	for _, value := range append([]uint64{0, 4, 1 << 40, math.MaxUint64}, vals[:min(len(vals), 300)]...) {
+		finds(t, b, vals, value)
+	}
 	rest, err := SkipInts(append(b[:len(b):len(b)], "rest"...), len(vals))
 	require.NoError(t, err)
 	require.Equal(t, "rest", string(rest))
 	require.ErrorIs(t, PickInts(make([]uint64, 1), b, len(vals), []uint32{uint32(len(vals))}), ErrCorrupt)
+}
+
+// finds looks for a value and its neighbor.
+func finds(t *testing.T, b []byte, vals []uint64, value uint64) {
+	t.Helper()
+	for _, value := range []uint64{value, value + 1} {
+		want := []uint32{7}
+		for i, v := range vals {
+			if v == value {
+				want = append(want, uint32(i))
+			}
+		}
+		got, rest, err := FindInts([]uint32{7}, append(b[:len(b):len(b)], "rest"...), len(vals), value)
+		require.NoError(t, err)
+		require.Equal(t, want, got, "value %d", value)
+		require.Equal(t, "rest", string(rest))
+	}
 }
 
 func TestPackedWidths(t *testing.T) {
@@ -100,6 +120,17 @@ func TestPackedWidths(t *testing.T) {
 			got := make([]uint64, n)
 			unpack(got, b, width)
 			require.Equal(t, vals, got, "width %d, %d values", width, n)
+			for _, more := range []string{"", "behind the numbers"} {
+				for _, i := range []int{0, n / 2, n - 1} {
+					var want []uint32
+					for j, v := range vals {
+						if v == vals[i] {
+							want = append(want, uint32(j))
+						}
+					}
+					require.Equal(t, want, findPacked(nil, append(b[:len(b):len(b)], more...), 0, n, width, vals[i]))
+				}
+			}
 		}
 	}
 }
