@@ -27,6 +27,15 @@ type blockView struct {
 
 	cols  []blockColumn     // of a part: in the order of blk.Columns
 	slots map[ColumnKey]int // of a block in memory
+
+	// What was asked for of a part's columns, and which they are: a query asks every block for the same few.
+	asked   []askedColumn
+	askedOf *partHandle
+}
+
+type askedColumn struct {
+	key    ColumnKey
+	column int // -1: the part has none such
 }
 
 // streamRun is a run of rows [start, end) of one stream.
@@ -63,6 +72,9 @@ func (v *blockView) reset() {
 func (v *blockView) openPart(p *partHandle, blk *part.Block) {
 	v.reset()
 	v.part, v.blk, v.rows = p, blk, blk.Rows
+	if p != v.askedOf {
+		v.asked, v.askedOf = v.asked[:0], p
+	}
 }
 
 // columns returns the columns of the block. Those of a part are listed when they are first asked
@@ -232,12 +244,29 @@ func (v *blockView) stream(i int) *streamDef {
 // find returns the slot of a column, -1 if the block has none such.
 func (v *blockView) find(key ColumnKey) int {
 	if v.blk != nil {
-		return v.blk.Position(v.part.r.FindColumn(key.Name, key.Kind))
+		return v.blk.Position(v.columnOf(key))
 	}
 	if i, ok := v.slots[key]; ok {
 		return i
 	}
 	return -1
+}
+
+// maxAsked bounds what is remembered of a part's columns.
+const maxAsked = 16
+
+// columnOf returns which of its part's columns a key is, -1 if none.
+func (v *blockView) columnOf(key ColumnKey) int {
+	for i := range v.asked {
+		if v.asked[i].key == key {
+			return v.asked[i].column
+		}
+	}
+	col := v.part.r.FindColumn(key.Name, key.Kind)
+	if len(v.asked) < maxAsked {
+		v.asked = append(v.asked, askedColumn{key, col})
+	}
+	return col
 }
 
 // vector decodes a column, so far as the given rows (nil: all) need it. The

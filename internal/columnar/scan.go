@@ -201,21 +201,23 @@ func (p *plan) fromIndex(h *partHandle) (map[int][]uint32, bool, error) {
 		if !alone {
 			continue
 		}
-		io := part.IO{Cache: h.db.cache}
+		v := h.db.view(&p.stats)
+		defer h.db.putView(v)
+		io, before := &v.io, v.io.BytesRead
 		var places []part.Place
 		for _, id := range n.leaf.ids {
-			may, err := h.r.MayHaveID(&io, col, id)
+			may, err := h.r.MayHaveID(io, col, id)
 			if err != nil {
 				return nil, false, err
 			}
 			if !may {
 				continue
 			}
-			if places, err = h.r.FindID(&io, col, id, places); err != nil {
+			if places, err = h.r.FindID(io, col, id, places); err != nil {
 				return nil, false, err
 			}
 		}
-		p.stats.BytesRead += io.BytesRead
+		p.stats.BytesRead += io.BytesRead - before
 		slices.SortFunc(places, func(a, b part.Place) int {
 			return cmp.Or(cmp.Compare(a.Block, b.Block), cmp.Compare(a.Row, b.Row))
 		})
@@ -434,7 +436,7 @@ func (db *DB) view(stats *Stats) *blockView {
 
 func (db *DB) putView(v *blockView) {
 	v.reset()
-	v.stats = nil
+	v.stats, v.askedOf = nil, nil
 	db.views.Put(v)
 }
 
