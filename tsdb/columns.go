@@ -34,6 +34,14 @@ type ColumnSeries interface {
 	ColumnReader
 }
 
+// SampleReader is a series of chunks that are made of its samples. Who wants
+// samples asks for these.
+type SampleReader interface{ Samples() storage.Series }
+
+// SeriesParts is a series of chunks that several blocks have. Its parts come in any
+// order; they may overlap.
+type SeriesParts interface{ Parts() []storage.ChunkSeries }
+
 // Columns are samples: Times[i] in milliseconds since 1970-01-01 UTC and
 // Values[i]. The zero value is ready; Reset keeps the memory for the next series.
 type Columns struct {

@@ -61,7 +61,13 @@ func (s *series) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
 // chunkSeries is a series that hands out chunks.
 type chunkSeries struct{ *series }
 
-var _ tsdb.ColumnReader = chunkSeries{}
+var (
+	_ tsdb.ColumnReader = chunkSeries{}
+	_ tsdb.SampleReader = chunkSeries{}
+)
+
+// Samples implements tsdb.SampleReader.
+func (s chunkSeries) Samples() storage.Series { return s.series }
 
 // Iterator implements storage.ChunkSeries.
 func (s chunkSeries) Iterator(it chunks.Iterator) chunks.Iterator {

@@ -46,7 +46,7 @@ func TestColdBlocksAnswerAsBefore(t *testing.T) {
 		out := map[string]string{}
 		for _, expr := range []string{
 			`sum by (job) (rate(x_total[5m]))`, `max_over_time(x_total{i=~"[1-3]"}[10m])`, `count(x_total)`, `topk(2, x_total)`,
-			`histogram_quantile(0.9, rate(h[5m]))`, `x_total{job="1"} / on (i) x_total`, `{__name__=~".+"} offset 30m`,
+			`histogram_quantile(0.9, rate(h[5m]))`, `h`, `sum(increase(h[1h]))`, `histogram_count(sum(rate(h[5m])))`, `x_total{job="1"} / on (i) x_total`, `{__name__=~".+"} offset 30m`,
 		} {
 			q, err := engine.NewRangeQuery(ctx, s, nil, expr, start, start.Add(5*time.Hour), 150*time.Second)
 			require.NoError(t, err)

@@ -54,7 +54,10 @@ func TestPathsAreCounted(t *testing.T) {
 		{"requests_total", pathFragments, ""},
 		{"topk(2, sum by (job) (rate(requests_total[5m])))", pathMixed, ""},
 		{"max_over_time(sum(requests_total)[10m:1m])", pathMixed, ""},
-		{"sum(rate(native[5m]))", pathGeneral, "data"},
+		{"sum(rate(native[5m]))", pathFragments, ""},
+		{"histogram_count(sum(rate(native[5m])))", pathFragments, ""},
+		{"histogram_quantile(0.9, sum(rate(native[5m])))", pathMixed, ""},
+		{"sum(native) + sum(native)", pathGeneral, "data"},
 		{"vector(1)", pathGeneral, "no_fragment"},
 		{"sum(requests_total @ 100)", pathGeneral, "no_fragment"},
 	} {

@@ -39,7 +39,13 @@ type mergedChunkSeries struct {
 	parts []storage.ChunkSeries
 }
 
-var _ metrics.ColumnReader = (*mergedChunkSeries)(nil)
+var (
+	_ metrics.ColumnReader = (*mergedChunkSeries)(nil)
+	_ metrics.SeriesParts  = (*mergedChunkSeries)(nil)
+)
+
+// Parts implements metrics.SeriesParts.
+func (s *mergedChunkSeries) Parts() []storage.ChunkSeries { return s.parts }
 
 // AppendColumns implements metrics.ColumnReader.
 func (s *mergedChunkSeries) AppendColumns(c *metrics.Columns, mint, maxt int64) (bool, error) {

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -88,7 +87,7 @@ func TestReaderJoinsChunks(t *testing.T) {
 	b := []promql.FPoint{{T: 3, F: 3}}
 	got, err := r.Read(series(encode(t, a), encode(t, b)), 0, math.MaxInt64)
 	require.NoError(t, err)
-	requireSame(t, append(a, b...), got)
+	requireSame(t, append(a, b...), got.Floats)
 
 	_, err = r.Read(series(encode(t, b), encode(t, a)), 0, math.MaxInt64)
 	require.ErrorIs(t, err, ErrOverlap)
@@ -102,17 +101,7 @@ func TestReaderReadsXOR2(t *testing.T) {
 	app.Append(0, 5, 3)
 	got, err := NewReader().Read(series(c), 0, math.MaxInt64)
 	require.NoError(t, err)
-	requireSame(t, []promql.FPoint{{T: 1, F: 2}, {T: 5, F: 3}}, got)
-}
-
-func TestReaderRefusesHistograms(t *testing.T) {
-	c := chunkenc.NewHistogramChunk()
-	app, err := c.Appender()
-	require.NoError(t, err)
-	_, _, _, err = app.AppendHistogram(nil, 0, 1, &histogram.Histogram{Count: 1, ZeroCount: 1}, false)
-	require.NoError(t, err)
-	_, err = NewReader().Read(series(c), 0, math.MaxInt64)
-	require.ErrorIs(t, err, ErrHistogram)
+	requireSame(t, []promql.FPoint{{T: 1, F: 2}, {T: 5, F: 3}}, got.Floats)
 }
 
 func FuzzXOR(f *testing.F) {

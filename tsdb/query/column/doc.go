@@ -2,7 +2,6 @@
 // walk, where Prometheus hands out a sample at a time behind an interface.
 //
 // It reads the chunks of any storage.ChunkQueryable. XOR chunks are decoded
-// from their bytes; what else holds floats is read through its iterator.
-// Native histograms are not columns: a series that has any fails with
-// ErrHistogram.
+// from their bytes; what else holds floats is read through its iterator, and so are
+// native histograms, into memory that is used again for the next series.
 package column

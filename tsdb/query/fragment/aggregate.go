@@ -19,6 +19,8 @@ type group struct {
 	comp   []float64 // what sum has lost to rounding
 	inf    bool      // an infinite value was seen
 	order  int       // of the first series
+
+	natives *nativeSums // nil without histograms
 }
 
 // groups are the groups that one worker has seen.
@@ -159,6 +161,13 @@ func (gr *group) addExtreme(vals []float64, ahead func(a, b float64) bool) {
 // merge counts what another worker has counted of the same group.
 func (gr *group) merge(op parser.ItemType, other *group) {
 	gr.inf = gr.inf || other.inf
+	if other.natives != nil {
+		if gr.natives == nil {
+			gr.natives = other.natives
+		} else {
+			gr.natives.merge(other.natives)
+		}
+	}
 	for i, n := range other.n {
 		switch {
 		case n == 0:

@@ -2,6 +2,7 @@ package fragment
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 
 	"belfry/tsdb"
+	"belfry/tsdb/query/column"
 )
 
 // capture keeps the newest samples of an evaluation, for a tail.
@@ -28,9 +30,13 @@ type captured struct {
 	points []promql.FPoint // of all series, one after the other
 }
 
-// keep keeps what a tail needs of a series. The points are as the fragment
-// looks at them.
-func (c *capture) keep(w *worker, points []promql.FPoint, ls labels.Labels, group uint64, order int) {
+// keep keeps what a tail needs of a series. The samples are as the fragment
+// looks at them. With native histograms there is no tail.
+func (c *capture) keep(w *worker, samples column.Samples, ls labels.Labels, group uint64, order int) {
+	if len(samples.Histograms) > 0 {
+		c.room.Store(math.MinInt64 / 2)
+	}
+	points := samples.Floats
 	points = points[w.e.f.firstNeeded(len(points), func(i int) int64 { return points[i].T }, c.at):]
 	if len(points) == 0 || c.room.Load() < 0 {
 		return

@@ -13,12 +13,20 @@
 //
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are
-// added in another order. Data that a fragment does not handle (native
-// histograms, two series that become one or match alike) fails with ErrFallback,
-// and the whole query has to be given to Prometheus' engine.
+// added in another order. Data that a fragment does not handle (two series that
+// become one or match alike, an operation between native histograms) fails with
+// ErrFallback, and the whole query has to be given to Prometheus' engine.
+//
+// Native histograms are decoded a series at a time into memory that the next series
+// uses again. Those of a window that have the same buckets are subtracted bucket by
+// bucket, and those of a group added bucket by bucket, into one array for all steps;
+// what differs in its schema, zero bucket or custom bounds goes through Prometheus'
+// arithmetic. Where the order in which histograms are added changes more than
+// rounding, the query falls back.
 //
 // A fragment that is evaluated again and again near the present reads nothing:
-// Tails keeps its series' newest samples and follows what is appended to them.
+// Tails keeps its series' newest samples and follows what is appended to them,
+// unless there are native histograms among them.
 //
 // A fragment holds the samples of one series per worker, what it joins and its own
 // result, and counts all of them against the limit of samples that a query may have in memory.

@@ -11,9 +11,11 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/schema"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -30,10 +32,11 @@ const defaultBatch = 128
 const where = "query execution"
 
 // Series is one series of a result. Steps without a value hold the stale
-// marker.
+// marker, those with a histogram too.
 type Series struct {
-	Labels labels.Labels
-	Values []float64
+	Labels     labels.Labels
+	Values     []float64
+	Histograms []*histogram.FloatHistogram // nil where there is none, and as a whole if there are none
 
 	order int    // in which the store had it
 	group uint64 // its key, where the group needs all of its series
@@ -68,8 +71,11 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	if l.Batch <= 0 {
 		l.Batch = defaultBatch
 	}
-	if f.join != nil {
+	switch {
+	case f.join != nil:
 		return f.evaluateJoin(ctx, q, l)
+	case f.inner != nil:
+		return f.evaluateInner(ctx, q, l)
 	}
 	if res, ok, err := l.Tails.evaluate(ctx, f, q, l); ok || err != nil {
 		return res, err
@@ -220,6 +226,7 @@ type worker struct {
 	ranges  *rangeEvaluator // nil for an instant selector
 	groups  *groups         // nil without an aggregation
 	vals    []float64
+	natives natives
 	out     []Series
 	remarks bool // something may be to say about a series' name
 	annos   annotations.Annotations
@@ -233,6 +240,7 @@ type worker struct {
 
 func (e *evaluation) newWorker() *worker {
 	w := &worker{e: e, reader: column.NewReader()}
+	w.natives.f = e.f
 	if e.f.call != nil {
 		w.ranges = newRangeEvaluator(e.f)
 		w.remarks = e.f.call.wantsCounter() && !isCounterName(e.f.pinnedName())
@@ -267,7 +275,7 @@ func (w *worker) guard(f func() error) {
 		}
 	}()
 	err := f()
-	if errors.Is(err, column.ErrHistogram) || errors.Is(err, column.ErrOverlap) {
+	if errors.Is(err, column.ErrOverlap) {
 		err = fmt.Errorf("%w: %w", ErrFallback, err)
 	}
 	if err != nil {
@@ -277,28 +285,31 @@ func (w *worker) guard(f func() error) {
 
 // read evaluates a series of the store.
 func (w *worker) read(s storage.ChunkSeries, order int) error {
-	points, err := w.reader.Read(s, w.e.mint, w.e.maxt)
+	samples, err := w.reader.Read(s, w.e.mint, w.e.maxt)
 	if err != nil {
 		return err
 	}
-	w.decoded += int64(len(points))
-	if more := cap(points) - w.held; more > 0 {
+	w.decoded += int64(len(samples.Floats)) + int64(totalSize(samples.Histograms))
+	if more := w.reader.Size() - w.held; more > 0 {
 		if err := w.e.hold(more); err != nil {
 			return err
 		}
 		w.held += more
 	}
 	if w.ranges != nil {
-		points = withoutStale(points)
+		samples.Floats, samples.Histograms = withoutStale(samples.Floats), withoutStaleHistograms(samples.Histograms)
 	}
 	ls, group := s.Labels(), uint64(0)
 	if w.groups != nil {
 		group = w.groups.key(ls)
 	}
 	if c := w.e.capture; c != nil {
-		c.keep(w, points, ls, group, order)
+		c.keep(w, samples, ls, group, order)
 	}
-	return w.evaluate(points, ls, group, order)
+	if len(samples.Histograms) > 0 {
+		return w.evaluateNative(samples, ls, group, order)
+	}
+	return w.evaluate(samples.Floats, ls, group, order)
 }
 
 // evaluate evaluates a series of a group. There are no stale markers among the
@@ -318,7 +329,7 @@ func (w *worker) finish(ls labels.Labels, group uint64, order int) error {
 	if w.remarks {
 		w.remark(ls)
 	}
-	if !w.e.unique && present(w.vals) > 0 {
+	if !w.e.unique && present(w.vals)+w.natives.n > 0 {
 		if err := w.e.newcomer(ls); err != nil {
 			return err
 		}
@@ -329,8 +340,15 @@ func (w *worker) finish(ls labels.Labels, group uint64, order int) error {
 // operate does the operations on each value, and adds what comes of them to the
 // result.
 func (w *worker) operate(ls labels.Labels, group uint64, order int) error {
-	for _, op := range w.e.f.values {
-		op(w.vals)
+	for i := range w.e.f.values {
+		op := &w.e.f.values[i]
+		op.floats(w.vals)
+		if w.natives.n > 0 {
+			w.natives.apply(op.histograms, w.vals, ls)
+		}
+	}
+	if w.natives.err != nil {
+		return w.natives.err
 	}
 	return w.keep(ls, group, order)
 }
@@ -343,6 +361,7 @@ func (w *worker) reset(steps int) {
 	for i := range w.vals {
 		w.vals[i] = none
 	}
+	w.natives.reset()
 }
 
 // remark adds what Prometheus says about rates of what is no counter.
@@ -382,11 +401,15 @@ func (w *worker) instant(points []promql.FPoint) {
 
 // keep adds the values to the series' group or to the result.
 func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
+	if w.groups != nil && w.natives.n > 0 && w.groups.agg.ignoresHistograms() {
+		w.annos.Add(annotations.NewHistogramIgnoredInAggregationInfo(parser.ItemTypeStr[w.groups.agg.op], w.groups.agg.pos))
+		w.natives.clear()
+	}
 	n := present(w.vals)
-	if n == 0 {
+	if n+w.natives.n == 0 {
 		return nil
 	}
-	w.samples += int64(n)
+	w.samples += int64(n + w.natives.n)
 	if w.groups != nil && !w.groups.agg.collects() {
 		g, created := w.groups.at(group, ls)
 		if created {
@@ -396,15 +419,22 @@ func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 			}
 		}
 		g.add(w.groups.agg.op, w.vals)
+		if w.natives.n > 0 {
+			return w.e.hold(g.addHistograms(w.groups.agg.op, &w.natives))
+		}
 		return nil
 	}
-	if err := w.e.hold(n); err != nil {
+	var histograms []*histogram.FloatHistogram
+	if w.natives.n > 0 {
+		histograms = w.natives.copied()
+	}
+	if err := w.e.hold(n + sizeOf(histograms)); err != nil {
 		return err
 	}
 	if w.e.f.dropName {
 		ls = ls.DropReserved(schema.IsMetadataLabel)
 	}
-	w.out = append(w.out, Series{ls, slices.Clone(w.vals), order, group})
+	w.out = append(w.out, Series{ls, slices.Clone(w.vals), histograms, order, group})
 	return nil
 }
 
@@ -440,6 +470,7 @@ func (e *evaluation) result(ctx context.Context) (*Result, error) {
 		res.Samples += w.samples
 		res.Read += w.decoded
 		res.Warnings.Merge(w.annos)
+		res.Warnings.Merge(w.natives.annos)
 		if w.ranges != nil {
 			res.Warnings.Merge(w.ranges.annos)
 		}
@@ -451,7 +482,7 @@ func (e *evaluation) result(ctx context.Context) (*Result, error) {
 	case e.f.agg.collects():
 		res.Series, err = e.collect(ctx, res.Series)
 	default:
-		res.Series, err = e.merge()
+		res.Series, err = e.merge(&res.Warnings)
 	}
 	if err != nil {
 		return nil, err
@@ -462,7 +493,7 @@ func (e *evaluation) result(ctx context.Context) (*Result, error) {
 }
 
 // merge joins the groups of the workers.
-func (e *evaluation) merge() (out []Series, err error) {
+func (e *evaluation) merge(annos *annotations.Annotations) (out []Series, err error) {
 	all := e.workers[0].groups
 	for _, w := range e.workers[1:] {
 		for key, g := range w.groups.byKey {
@@ -475,11 +506,21 @@ func (e *evaluation) merge() (out []Series, err error) {
 		}
 	}
 	for _, g := range all.byKey {
-		vals, err := g.finish(e.f.agg.op)
-		if err != nil {
+		s := Series{Labels: g.labels, order: g.order}
+		if g.natives != nil {
+			if s.Histograms, err = g.natives.finish(e.f, g.n, annos); err != nil {
+				return nil, err
+			}
+			if err := e.hold(sizeOf(s.Histograms)); err != nil {
+				return nil, err
+			}
+		}
+		if s.Values, err = g.finish(e.f.agg.op); err != nil {
 			return nil, err
 		}
-		out = append(out, Series{Labels: g.labels, Values: vals, order: g.order})
+		if !s.empty() {
+			out = append(out, s)
+		}
 	}
 	return out, nil
 }

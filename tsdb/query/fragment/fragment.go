@@ -39,10 +39,14 @@ type Fragment struct {
 
 	// call is the function over a range; nil for an instant selector.
 	call   *rangeCall
-	join   *join // in place of a selector and call
-	values []valueOp
+	join   *join     // in place of a selector and call
+	inner  *Fragment // in place of them, too: what a function of histograms is of
+	values []operation
 
 	dropName bool // a function or operation drops the metric's name
+	delayed  bool // it drops it at the end of the evaluation
+	stats    bool // of native histograms, counts and sums are looked at only
+	sub      bool // a subquery is of it
 	agg      *aggregation
 
 	pos  posrange.PositionRange
@@ -53,8 +57,9 @@ type Fragment struct {
 type aggregation struct {
 	op       parser.ItemType
 	without  bool
-	grouping []string // sorted
-	param    float64  // from 0 to 1 of a quantile; how many of topk, at least 1
+	grouping []string               // sorted
+	param    float64                // from 0 to 1 of a quantile; how many of topk, at least 1
+	pos      posrange.PositionRange // that remarks are about
 }
 
 // hints tell the store what will be read. The step is left out: it makes

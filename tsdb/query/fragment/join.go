@@ -183,6 +183,9 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	if err != nil {
 		return nil, err
 	}
+	if left.native() || right.native() {
+		return nil, fmt.Errorf("%w: an operation between histograms", ErrFallback)
+	}
 	pairs, err := f.join.pairs(left, right)
 	if err != nil {
 		return nil, err
@@ -258,7 +261,7 @@ func (w *worker) join(pairs []pair, b *labels.Builder) error {
 // held is how many samples the result is.
 func (r *Result) held() (n int) {
 	for i := range r.Series {
-		n += present(r.Series[i].Values)
+		n += present(r.Series[i].Values) + sizeOf(r.Series[i].Histograms)
 	}
 	return n
 }

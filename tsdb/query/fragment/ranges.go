@@ -95,6 +95,7 @@ type rangeEvaluator struct {
 	helper promql.EvalNodeHelper
 	matrix promql.Matrix
 	annos  annotations.Annotations
+	native nativeRates
 }
 
 func newRangeEvaluator(f *Fragment) *rangeEvaluator {
@@ -156,7 +157,7 @@ func (e *rangeEvaluator) eval(points []promql.FPoint, ls labels.Labels, out []fl
 // general calls Prometheus' implementation with the window as it lies.
 func (e *rangeEvaluator) general(points []promql.FPoint, ls labels.Labels, out []float64) {
 	call := promql.FunctionCalls[e.call.name]
-	e.matrix[0].Metric = ls
+	e.matrix[0] = promql.Series{Metric: ls}
 	e.windows.each(points, func(step int, _ int64, lo, hi int) {
 		e.matrix[0].Floats = points[lo:hi:hi]
 		e.helper.Ts = e.windows.grid.At(step)
@@ -255,9 +256,14 @@ func upTo(times []int32, t int64) int {
 }
 
 // extrapolate extends a change over n samples to the ends of the window that ends
-// at a time. The rules are those of Prometheus' extrapolatedRate, and so is the
-// order of operations.
+// at a time.
 func (e *rangeEvaluator) extrapolate(change float64, first, last promql.FPoint, n int, at int64) float64 {
+	return change * (e.factor(change, first, last, n, at) / e.call.per)
+}
+
+// factor is what a change over n samples is extended by. The rules are those of
+// Prometheus' extrapolatedRate, and so is the order of operations.
+func (e *rangeEvaluator) factor(change float64, first, last promql.FPoint, n int, at int64) float64 {
 	toStart := float64(first.T-(at-e.call.span)) / 1000
 	toEnd := float64(at-last.T) / 1000
 	sampled := float64(last.T-first.T) / 1000
@@ -275,11 +281,10 @@ func (e *rangeEvaluator) extrapolate(change float64, first, last promql.FPoint, 
 	if toEnd >= threshold {
 		toEnd = between / 2
 	}
-	factor := 1.0
-	if sampled != 0 {
-		factor = (sampled + toStart + toEnd) / sampled
+	if sampled == 0 {
+		return 1
 	}
-	return change * (factor / e.call.per)
+	return (sampled + toStart + toEnd) / sampled
 }
 
 // instant is irate and idelta: of the last two samples.

@@ -20,7 +20,7 @@ func (r *Result) Matrix() promql.Matrix {
 				points = append(points, promql.FPoint{T: r.Grid.At(step), F: v})
 			}
 		}
-		mat = append(mat, promql.Series{Metric: s.Labels, Floats: points})
+		mat = append(mat, promql.Series{Metric: s.Labels, Floats: points, Histograms: s.histogramPoints(r.Grid)})
 	}
 	slices.SortFunc(mat, func(a, b promql.Series) int { return labels.Compare(a.Metric, b.Metric) })
 	return mat
@@ -30,9 +30,37 @@ func (r *Result) Matrix() promql.Matrix {
 func (r *Result) Vector() promql.Vector {
 	vec := make(promql.Vector, 0, len(r.Series))
 	for _, s := range r.Series {
-		vec = append(vec, promql.Sample{Metric: s.Labels, T: r.Grid.Start, F: s.Values[0]})
+		sample := promql.Sample{Metric: s.Labels, T: r.Grid.Start}
+		if s.Histograms != nil && s.Histograms[0] != nil {
+			sample.H = s.Histograms[0]
+		} else {
+			sample.F = s.Values[0]
+		}
+		vec = append(vec, sample)
 	}
 	return vec
+}
+
+// histogramPoints are the histograms, nil if there are none.
+func (s *Series) histogramPoints(g Grid) (points []promql.HPoint) {
+	for step, h := range s.Histograms {
+		if h != nil {
+			points = append(points, promql.HPoint{T: g.At(step), H: h})
+		}
+	}
+	return points
+}
+
+// empty reports whether there is nothing at any step.
+func (s *Series) empty() bool { return present(s.Values) == 0 && s.histograms() == 0 }
+
+func (s *Series) histograms() (n int) {
+	for _, h := range s.Histograms {
+		if h != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Queryable is the store that the rest of a plan is evaluated over: it answers
@@ -100,11 +128,13 @@ func (s *resultSet) Next() bool {
 // value, so that the engine's lookback does not reach an older step.
 func (s *resultSet) At() storage.Series {
 	series := s.result.Series[s.next-1]
-	points := make([]promql.FPoint, len(series.Values))
+	points := make([]promql.FPoint, 0, len(series.Values))
 	for step, v := range series.Values {
-		points[step] = promql.FPoint{T: s.result.Grid.At(step), F: v}
+		if series.Histograms == nil || series.Histograms[step] == nil {
+			points = append(points, promql.FPoint{T: s.result.Grid.At(step), F: v})
+		}
 	}
-	return promql.NewStorageSeries(promql.Series{Metric: series.Labels, Floats: points})
+	return promql.NewStorageSeries(promql.Series{Metric: series.Labels, Floats: points, Histograms: series.histogramPoints(s.result.Grid)})
 }
 
 func (s *resultSet) Err() error { return s.err }

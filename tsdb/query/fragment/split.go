@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/schema"
@@ -61,17 +62,23 @@ func Split(expr parser.Expr, r Rules) *Plan {
 type splitter struct {
 	rules Rules
 	plan  *Plan
+
+	// What is around the expression at hand: functions that look at counts and sums
+	// of histograms only, those that look at all of one, subqueries.
+	statistics, whole, subqueries int
 }
 
 // walk returns expr with selectors in place of its fragments.
 func (s *splitter) walk(expr parser.Expr, g Grid) parser.Expr {
+	if e, ok := expr.(*parser.ParenExpr); ok { // which remarks count among the places they are about
+		e.Expr = s.walk(e.Expr, g)
+		return e
+	}
 	// The engine reads a plain selector faster than a copy of it.
 	if f := s.fragment(expr, g, math.MaxInt); f != nil {
 		return s.stand(f)
 	}
 	switch e := expr.(type) {
-	case *parser.ParenExpr:
-		e.Expr = s.walk(e.Expr, g)
 	case *parser.UnaryExpr:
 		e.Expr = s.walk(e.Expr, g)
 	case *parser.AggregateExpr:
@@ -80,21 +87,47 @@ func (s *splitter) walk(expr parser.Expr, g Grid) parser.Expr {
 			e.Param = s.walk(e.Param, g)
 		}
 	case *parser.BinaryExpr:
+		if e.Op == parser.TRIM_UPPER || e.Op == parser.TRIM_LOWER {
+			s.whole++
+			defer func() { s.whole-- }()
+		}
 		e.LHS, e.RHS = s.walk(e.LHS, g), s.walk(e.RHS, g)
 	case *parser.Call:
 		switch e.Func.Name {
 		case "timestamp", "start_timestamp", "info":
 			return e // look at the selector itself
+		case "histogram_count", "histogram_sum", "histogram_avg":
+			// Prometheus' iterators of counts and sums would look for resets in what
+			// a fragment yields. Without histograms there is nothing to compute.
+			return e
 		}
+		defer s.enter(e.Func.Name)()
 		for i := range e.Args {
 			e.Args[i] = s.walk(e.Args[i], g)
 		}
 	case *parser.SubqueryExpr:
 		if inner, ok := s.subqueryGrid(e, g); ok {
+			s.subqueries++
 			e.Expr = s.walk(e.Expr, inner)
+			s.subqueries--
 		}
 	}
 	return expr
+}
+
+// enter takes note of the function that the expressions to come are arguments of,
+// until the function it returns is called.
+func (s *splitter) enter(name string) (leave func()) {
+	n := &s.whole
+	switch name {
+	case "histogram_count", "histogram_sum", "histogram_avg":
+		n = &s.statistics
+	case "histogram_quantile", "histogram_quantiles", "histogram_fraction":
+	default:
+		return func() {}
+	}
+	*n++
+	return func() { *n-- }
 }
 
 // stand returns a selector that the engine reads the fragment's result by.
@@ -129,7 +162,10 @@ func (s *splitter) subqueryGrid(e *parser.SubqueryExpr, outer Grid) (Grid, bool)
 // some number of steps on.
 func (s *splitter) fragment(expr parser.Expr, g Grid, minSteps int) *Fragment {
 	expr = unwrap(expr)
-	f := &Fragment{grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange(), text: expr.String()}
+	f := &Fragment{
+		grid: g, lookback: s.rules.Lookback.Milliseconds(), pos: expr.PositionRange(), text: expr.String(),
+		delayed: s.rules.DelayedNames, sub: s.subqueries > 0,
+	}
 	if a, ok := expr.(*parser.AggregateExpr); ok {
 		if !s.aggregation(f, a) || !s.chain(f, a.Expr) {
 			return nil
@@ -140,14 +176,14 @@ func (s *splitter) fragment(expr parser.Expr, g Grid, minSteps int) *Fragment {
 	if s.rules.DelayedNames || !s.chain(f, expr) {
 		return nil
 	}
-	if f.call == nil && f.join == nil && g.Steps() < minSteps {
+	if f.call == nil && f.join == nil && f.inner == nil && g.Steps() < minSteps {
 		return nil
 	}
 	return f
 }
 
 func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
-	f.agg = &aggregation{op: a.Op, without: a.Without, grouping: slices.Sorted(slices.Values(a.Grouping))}
+	f.agg = &aggregation{op: a.Op, without: a.Without, grouping: slices.Sorted(slices.Values(a.Grouping)), pos: unwrap(a.Expr).PositionRange()}
 	switch a.Op {
 	case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.COUNT, parser.GROUP, parser.STDDEV, parser.STDVAR:
 	case parser.QUANTILE: // what is out of range is remarked on
@@ -158,6 +194,7 @@ func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
 		if s.rules.DelayedNames || !f.agg.number(a.Param, 1, maxTop) {
 			return false
 		}
+		f.agg.pos = a.PosRange
 	default:
 		return false
 	}
@@ -179,13 +216,13 @@ func (a *aggregation) number(param parser.Expr, least, most float64) (ok bool) {
 func (s *splitter) chain(f *Fragment, expr parser.Expr) bool {
 	switch e := unwrap(expr).(type) {
 	case *parser.VectorSelector:
-		return f.selector(e)
+		return s.selector(f, e)
 	case *parser.UnaryExpr:
 		if e.Type() != parser.ValueTypeVector || !s.chain(f, e.Expr) {
 			return false
 		}
 		if e.Op == parser.SUB {
-			f.add(mapped(func(v float64) float64 { return -v }), true)
+			f.add(operation{mapped(func(v float64) float64 { return -v }), negated}, true)
 		}
 		return true
 	case *parser.BinaryExpr:
@@ -215,7 +252,7 @@ func (s *splitter) binary(f *Fragment, e *parser.BinaryExpr) bool {
 	if op == nil || !s.chain(f, vector) {
 		return false
 	}
-	f.add(op, drops)
+	f.add(operation{op, histogramScalarOp(e, n, swapped)}, drops)
 	return true
 }
 
@@ -238,25 +275,44 @@ func (s *splitter) call(f *Fragment, e *parser.Call) bool {
 	if isRangeFunction(e.Func.Name) {
 		return s.rangeFunction(f, e)
 	}
+	if of := statistic(e.Func.Name); of != nil {
+		return s.statistic(f, e, of)
+	}
 	op := valueFunction(e)
 	if op == nil || !s.chain(f, e.Args[0]) {
 		return false
 	}
-	f.add(op, true)
+	f.add(operation{floats: op}, true)
 	return true
 }
 
-func (f *Fragment) add(op valueOp, dropsName bool) {
+// statistic takes a function of each histogram by itself. It may be of an
+// aggregation, too: of that nothing but counts and sums may be needed.
+func (s *splitter) statistic(f *Fragment, e *parser.Call, of func(*histogram.FloatHistogram) float64) bool {
+	defer s.enter(e.Func.Name)()
+	if _, ok := unwrap(e.Args[0]).(*parser.AggregateExpr); ok {
+		if f.inner = s.fragment(e.Args[0], f.grid, 1); f.inner == nil {
+			return false
+		}
+	} else if !s.chain(f, e.Args[0]) {
+		return false
+	}
+	f.add(statisticOp(of, !f.dropName), true)
+	return true
+}
+
+func (f *Fragment) add(op operation, dropsName bool) {
 	f.values = append(f.values, op)
 	f.dropName = f.dropName || dropsName
 }
 
-func (f *Fragment) selector(e *parser.VectorSelector) bool {
+func (s *splitter) selector(f *Fragment, e *parser.VectorSelector) bool {
 	if e.Timestamp != nil || e.StartOrEnd != 0 || e.OriginalOffsetExpr != nil || e.Anchored || e.Smoothed {
 		return false
 	}
 	e.Offset = e.OriginalOffset
 	f.matchers, f.offset = e.LabelMatchers, e.OriginalOffset.Milliseconds()
+	f.stats = s.statistics > 0 && s.whole == 0 && s.subqueries == 0
 	return true
 }
 
@@ -268,7 +324,7 @@ func (s *splitter) rangeFunction(f *Fragment, e *parser.Call) bool {
 	for i := range e.Args {
 		arg := unwrap(e.Args[i])
 		if m, ok := arg.(*parser.MatrixSelector); ok {
-			if m.RangeExpr != nil || m.Range <= 0 || !f.selector(m.VectorSelector.(*parser.VectorSelector)) {
+			if m.RangeExpr != nil || m.Range <= 0 || !s.selector(f, m.VectorSelector.(*parser.VectorSelector)) {
 				return false
 			}
 			call.span, call.per = m.Range.Milliseconds(), 1

@@ -1,0 +1,94 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+)
+
+const benchNatives = 4_000
+
+// nativeFleet appends 4,000 counters of native histograms, of schema 3 and some 30
+// buckets each, of 60 scrapes at 15 s. What it returns appends one more scrape and
+// returns its time, milliseconds.
+func nativeFleet(b *testing.B, s storage.Storage) func() int64 {
+	b.Helper()
+	rng := rand.New(rand.NewPCG(1, 1))
+	series := make([]labels.Labels, benchNatives)
+	refs := make([]storage.SeriesRef, benchNatives)
+	made := make([]*nativeSeries, benchNatives)
+	for i := range series {
+		series[i] = labels.FromStrings("__name__", "latency_seconds", "service", fmt.Sprintf("service-%02d", i%20), "pod", fmt.Sprintf("pod-%d", i/4), "route", fmt.Sprintf("/api/%d", i%4))
+		made[i] = &nativeSeries{Rand: rng, integers: true, h: histogram.FloatHistogram{Schema: 3, ZeroThreshold: math.Ldexp(1, -128)}, counts: map[int32]float64{}}
+	}
+	at := int64(-15_000)
+	scrape := func() int64 {
+		at += 15_000
+		app := s.AppenderV2(context.Background())
+		for i, ls := range series {
+			g := made[i]
+			for range 20 + rng.IntN(20) {
+				n := float64(1 + rng.IntN(9))
+				g.counts[int32(rng.NormFloat64()*4)+int32(i%7)-30] += n
+				g.h.Count += n
+				g.h.Sum += n * rng.Float64()
+			}
+			h, _ := g.sample()
+			ref, err := app.Append(refs[i], ls, 0, at, 0, h, nil, storage.AOptions{})
+			require.NoError(b, err)
+			refs[i] = ref
+		}
+		require.NoError(b, app.Commit())
+		return at
+	}
+	for range benchScrapes {
+		scrape()
+	}
+	return scrape
+}
+
+func nativeQueries() []fleetQuery {
+	return []fleetQuery{
+		{"quantile", `histogram_quantile(0.9, sum by (service) (rate(latency_seconds[5m])))`},
+		{"pods", `histogram_quantile(0.9, rate(latency_seconds{service=~"service-0.*"}[5m]))`},
+		{"count", `histogram_count(sum by (service) (rate(latency_seconds[5m])))`},
+		{"sum", `sum(latency_seconds)`},
+		{"increase", `increase(latency_seconds{service="service-01"}[10m])`},
+	}
+}
+
+// BenchmarkNatives asks what dashboards ask of native histograms, of this engine and
+// of Prometheus'.
+func BenchmarkNatives(b *testing.B) {
+	s := newScriptStore(b)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	nativeFleet(b, s)
+	cfg := scriptConfig()
+	cfg.MaxSamples = 50_000_000
+	p := pairOf(engineOpts(Options{Config: cfg}))
+	for _, q := range nativeQueries() {
+		for _, engine := range []struct {
+			name string
+			promql.QueryEngine
+		}{{"columns", p.fast}, {"prometheus", p.plain}} {
+			b.Run(q.name+"/"+engine.name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					query, err := engine.NewRangeQuery(context.Background(), s, nil, q.expr, time.UnixMilli(0), time.UnixMilli(benchScrapes*15_000), 15*time.Second)
+					require.NoError(b, err)
+					require.NoError(b, query.Exec(context.Background()).Err)
+					query.Close()
+				}
+			})
+		}
+	}
+}
