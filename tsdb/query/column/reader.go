@@ -37,7 +37,9 @@ type Reader struct {
 	floats  []promql.FPoint
 	columns tsdb.Columns
 	xor     xorDecoder
-	plain   reflect.Type // of the iterator that yields a chunk's bytes as they are
+	native  nativeDecoder
+	// Of the iterators that yield a chunk's bytes as they are.
+	plain, plainNative reflect.Type
 
 	histograms []promql.HPoint
 	pool       histogramPool
@@ -45,7 +47,10 @@ type Reader struct {
 
 // NewReader returns a reader.
 func NewReader() *Reader {
-	return &Reader{plain: reflect.TypeOf(chunkenc.NewXORChunk().Iterator(nil))}
+	return &Reader{
+		plain:       reflect.TypeOf(chunkenc.NewXORChunk().Iterator(nil)),
+		plainNative: reflect.TypeOf(chunkenc.NewHistogramChunk().Iterator(nil)),
+	}
 }
 
 // Size is how much memory the buffers take, in samples as a query counts them.
@@ -181,6 +186,18 @@ func (r *Reader) decode(c chunkenc.Chunk) error {
 			return fmt.Errorf("decode chunk: %w", err)
 		}
 		return nil
+	}
+	if c.Encoding() == chunkenc.EncHistogram && reflect.TypeOf(r.samples) == r.plainNative {
+		var (
+			known bool
+			err   error
+		)
+		if r.histograms, known, err = r.native.append(r.histograms, &r.pool, c.Bytes()); err != nil {
+			return fmt.Errorf("decode chunk of histograms: %w", err)
+		}
+		if known {
+			return nil
+		}
 	}
 	return r.appendSamples()
 }

@@ -223,7 +223,7 @@ func (f *flatSums) histograms(step int) (sum, comp *histogram.FloatHistogram) {
 		values = slices.Clone(values[row : row+f.width()])
 		h := &histogram.FloatHistogram{
 			Schema: f.schema, ZeroThreshold: f.zero, CustomValues: f.custom, Count: count, Sum: total, ZeroCount: zero,
-			PositiveSpans: spansOf(f.positive), NegativeSpans: spansOf(f.negative),
+			PositiveSpans: spansOf(nil, f.positive), NegativeSpans: spansOf(nil, f.negative),
 		}
 		n := len(f.positive)
 		if n > 0 {
@@ -237,8 +237,8 @@ func (f *flatSums) histograms(step int) (sum, comp *histogram.FloatHistogram) {
 	return make1(f.sum, s.count, s.sum, s.zero), make1(f.comp, s.countComp, s.sumComp, s.zeroComp)
 }
 
-// spansOf returns the spans of buckets.
-func spansOf(columns []int32) (spans []histogram.Span) {
+// spansOf appends the spans of buckets.
+func spansOf(spans []histogram.Span, columns []int32) []histogram.Span {
 	next := int32(0)
 	for _, index := range columns {
 		if n := len(spans); n > 0 && index == next {

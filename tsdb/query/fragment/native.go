@@ -69,16 +69,6 @@ func (x *natives) take() *histogram.FloatHistogram {
 	return x.scratch[x.used-1]
 }
 
-// compact returns a histogram as Prometheus has it.
-func (x *natives) compact(h *histogram.FloatHistogram) *histogram.FloatHistogram {
-	if !x.loose {
-		return h
-	}
-	out := x.take()
-	h.CopyTo(out)
-	return out.Compact(0)
-}
-
 // copied returns the histograms of all steps, to be kept.
 func (x *natives) copied() []*histogram.FloatHistogram {
 	out := make([]*histogram.FloatHistogram, len(x.at))

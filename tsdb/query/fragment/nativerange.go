@@ -1,8 +1,7 @@
 package fragment
 
 import (
-	"slices"
-
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -111,6 +110,7 @@ type nativeRates struct {
 	resets  []int // indexes of histograms that are a counter's after a reset
 	gauges  []int // how many gauges there are before each
 	results []histogram.FloatHistogram
+	aligner aligner
 }
 
 // rates writes the rate at each step to hists. A result shares its spans with a
@@ -149,11 +149,12 @@ func (n *nativeRates) rates(e *rangeEvaluator, points []promql.HPoint, ls labels
 
 // look finds what the windows have in common.
 func (n *nativeRates) look(points []promql.HPoint, counter bool) {
+	n.aligner.align(points)
 	n.since, n.resets, n.gauges = n.since[:0], n.resets[:0], append(n.gauges[:0], 0)
 	plain := false // the layout can be subtracted bucket by bucket
 	for i := range points {
 		h := points[i].H
-		if i == 0 || !sameBuckets(h, points[i-1].H) {
+		if i == 0 || !sameScale(h, points[i-1].H) || !sameSpans(h, points[i-1].H) {
 			plain = bucketsOutsideZero(h)
 			n.since = append(n.since, i)
 		} else {
@@ -171,14 +172,6 @@ func (n *nativeRates) look(points []promql.HPoint, counter bool) {
 			n.resets = append(n.resets, i)
 		}
 	}
-}
-
-// sameBuckets reports whether two histograms have the same buckets in the same
-// places.
-func sameBuckets(a, b *histogram.FloatHistogram) bool {
-	return a.Schema == b.Schema && a.ZeroThreshold == b.ZeroThreshold &&
-		slices.Equal(a.PositiveSpans, b.PositiveSpans) && slices.Equal(a.NegativeSpans, b.NegativeSpans) &&
-		sameBounds(a.CustomValues, b.CustomValues)
 }
 
 // bucketsOutsideZero reports whether no bucket lies within the zero bucket, where
@@ -236,7 +229,7 @@ func add(to, what []float64) {
 // remark says what Prometheus does about gauges and counters that are taken for
 // each other. It reports whether there was something to say.
 func (n *nativeRates) remark(e *rangeEvaluator, points []promql.HPoint, lo, hi int, ls labels.Labels) bool {
-	name := ls.Get(labels.MetricName)
+	name := ls.Get(model.MetricNameLabel)
 	switch {
 	case e.call.name != "delta":
 		if n.gauges[hi] == n.gauges[lo] {
