@@ -56,7 +56,7 @@ func TestPathsAreCounted(t *testing.T) {
 		{"max_over_time(sum(requests_total)[10m:1m])", pathMixed, ""},
 		{"sum(rate(native[5m]))", pathFragments, ""},
 		{"histogram_count(sum(rate(native[5m])))", pathFragments, ""},
-		{"histogram_quantile(0.9, sum(rate(native[5m])))", pathMixed, ""},
+		{"histogram_quantile(0.9, sum(rate(native[5m])))", pathFragments, ""},
 		{"sum(native) + sum(native)", pathGeneral, "data"},
 		{"vector(1)", pathGeneral, "no_fragment"},
 		{"sum(requests_total @ 100)", pathGeneral, "no_fragment"},

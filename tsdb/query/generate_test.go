@@ -173,7 +173,8 @@ func (r exprs) vector(depth int) string {
 	case 13:
 		return "sum by (job, instance) (" + in() + ")" + pick(r, " * ", " - ") + "on (job) group_left () sum by (job) (" + in() + ")"
 	case 14:
-		return "histogram_quantile(0.9, sum by (job, le) (" + in() + "))"
+		return pick(r, "histogram_quantile(0.9, ", "histogram_quantile(0, ", "histogram_quantile(1.5, ", "histogram_fraction(0.5, 7, ", "histogram_fraction(-Inf, NaN, ") +
+			pick(r, "sum by (job, le) (%s)", "%s", "rate(latency_bucket[5m])", "latency_bucket") + ")"
 	default:
 		return pick(r, "max_over_time", "sum_over_time", "rate", "last_over_time", "quantile_over_time(0.5, %s)") + "((" + in() + ")[10m:" + pick(r, "", "1m", "37s") + "]" + pick(r, "", " offset 3m", " @ 1500") + ")"
 	}

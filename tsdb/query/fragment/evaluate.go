@@ -97,7 +97,7 @@ func (f *Fragment) evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	defer querier.Close() //nolint:errcheck // reading is done
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, capture: c, cancel: cancel, unique: !f.dropName || f.namePinned(), seen: map[uint64]struct{}{}}
+	e := &evaluation{f: f, limits: l, capture: c, cancel: cancel, unique: !f.dropName || f.namePinned()}
 	e.mint, e.maxt = hints.Start, hints.End
 	set := querier.Select(ctx, false, hints, f.matchers...)
 	e.run(ctx, set)
@@ -133,8 +133,10 @@ type evaluation struct {
 	// unique says that no two series can end with the same labels; if not,
 	// their hashes are in seen.
 	unique bool
-	mu     sync.Mutex
-	seen   map[uint64]struct{}
+	seen   labelSets
+
+	yielded labelSets // by the function of histograms
+	annos   annotations.Annotations
 
 	workers []*worker
 }
@@ -208,15 +210,10 @@ func (e *evaluation) newcomer(ls labels.Labels) error {
 	if e.unique {
 		return nil
 	}
-	hash := ls.DropReserved(schema.IsMetadataLabel).Hash()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if _, ok := e.seen[hash]; ok {
-		return fmt.Errorf("%w: series differ by name only", ErrFallback)
-	}
-	e.seen[hash] = struct{}{}
-	return nil
+	return e.seen.add(ls.DropReserved(schema.IsMetadataLabel))
 }
+
+var errSameLabels = fmt.Errorf("%w: series differ by name only", ErrFallback)
 
 // worker evaluates batches, one after the other.
 type worker struct {
@@ -236,6 +233,12 @@ type worker struct {
 
 	captured captured
 	points   []promql.FPoint // of a series of a tail
+
+	// Of a function of histograms.
+	buckets      []bucket                        // that are kept
+	nativeHashes []uint64                        // of the labels of native histograms
+	column       promql.Buckets                  // of a step
+	forced       map[int]annotations.Annotations // of steps
 }
 
 func (e *evaluation) newWorker() *worker {
@@ -349,6 +352,9 @@ func (w *worker) operate(ls labels.Labels, group uint64, order int) error {
 	}
 	if w.natives.err != nil {
 		return w.natives.err
+	}
+	if w.e.f.function != nil {
+		return w.function(ls, order)
 	}
 	return w.keep(ls, group, order)
 }
@@ -465,15 +471,21 @@ func withoutStale(points []promql.FPoint) []promql.FPoint {
 
 // result joins what the workers have.
 func (e *evaluation) result(ctx context.Context) (*Result, error) {
-	res := &Result{Grid: e.f.grid}
+	if e.f.function != nil {
+		if err := e.classic(ctx); err != nil {
+			return nil, err
+		}
+	}
+	res := &Result{Grid: e.f.grid, Warnings: e.annos}
 	for _, w := range e.workers {
 		res.Samples += w.samples
 		res.Read += w.decoded
-		res.Warnings.Merge(w.annos)
-		res.Warnings.Merge(w.natives.annos)
+		// In the order of the operations: of two alike Prometheus has the later.
 		if w.ranges != nil {
 			res.Warnings.Merge(w.ranges.annos)
 		}
+		res.Warnings.Merge(w.natives.annos)
+		res.Warnings.Merge(w.annos)
 		res.Series = append(res.Series, w.out...)
 	}
 	var err error

@@ -43,6 +43,8 @@ type Fragment struct {
 	inner  *Fragment // in place of them, too: what a function of histograms is of
 	values []operation
 
+	function *bucketFunction // of what there is then; nil for none
+
 	dropName bool // a function or operation drops the metric's name
 	delayed  bool // it drops it at the end of the evaluation
 	stats    bool // of native histograms, counts and sums are looked at only

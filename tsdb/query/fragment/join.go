@@ -192,7 +192,7 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, cancel: cancel, unique: f.join.unique(f), seen: map[uint64]struct{}{}}
+	e := &evaluation{f: f, limits: l, cancel: cancel, unique: f.join.unique(f)}
 	if err := e.hold(left.held() + right.held()); err != nil {
 		return nil, err
 	}
@@ -204,11 +204,7 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	if err != nil {
 		return nil, err
 	}
-	for _, side := range []*Result{left, right} {
-		res.Samples += side.Samples
-		res.Read += side.Read
-		res.Warnings.Merge(side.Warnings)
-	}
+	res.include(left, right)
 	res.Peak = max(res.Peak, left.Peak, int64(left.held())+right.Peak)
 	return res, nil
 }

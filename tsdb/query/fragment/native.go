@@ -138,7 +138,7 @@ func (f *Fragment) evaluateInner(ctx context.Context, q storage.ChunkQueryable, 
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, cancel: cancel, seen: map[uint64]struct{}{}}
+	e := &evaluation{f: f, limits: l, cancel: cancel}
 	if err := e.hold(of.held()); err != nil {
 		return nil, err
 	}
@@ -151,9 +151,7 @@ func (f *Fragment) evaluateInner(ctx context.Context, q storage.ChunkQueryable, 
 	if err != nil {
 		return nil, err
 	}
-	res.Samples += of.Samples
-	res.Read += of.Read
-	res.Warnings.Merge(of.Warnings)
+	res.include(of)
 	res.Peak = max(res.Peak, of.Peak)
 	return res, nil
 }

@@ -63,6 +63,17 @@ func (s *Series) histograms() (n int) {
 	return n
 }
 
+// include accounts for what the result was computed from.
+func (r *Result) include(from ...*Result) {
+	var warnings annotations.Annotations
+	for _, f := range from {
+		r.Samples += f.Samples
+		r.Read += f.Read
+		warnings.Merge(f.Warnings)
+	}
+	r.Warnings = warnings.Merge(r.Warnings)
+}
+
 // Queryable is the store that the rest of a plan is evaluated over: it answers
 // its placeholders with the fragments' results and passes on what is selected
 // otherwise.

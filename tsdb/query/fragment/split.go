@@ -176,7 +176,7 @@ func (s *splitter) fragment(expr parser.Expr, g Grid, minSteps int) *Fragment {
 	if s.rules.DelayedNames || !s.chain(f, expr) {
 		return nil
 	}
-	if f.call == nil && f.join == nil && f.inner == nil && g.Steps() < minSteps {
+	if f.call == nil && f.join == nil && f.inner == nil && f.function == nil && g.Steps() < minSteps {
 		return nil
 	}
 	return f
@@ -278,6 +278,10 @@ func (s *splitter) call(f *Fragment, e *parser.Call) bool {
 	if of := statistic(e.Func.Name); of != nil {
 		return s.statistic(f, e, of)
 	}
+	switch e.Func.Name {
+	case "histogram_quantile", "histogram_fraction":
+		return s.bucketFunction(f, e)
+	}
 	op := valueFunction(e)
 	if op == nil || !s.chain(f, e.Args[0]) {
 		return false
@@ -289,19 +293,41 @@ func (s *splitter) call(f *Fragment, e *parser.Call) bool {
 // statistic takes a function of each histogram by itself. It may be of an
 // aggregation, too: of that nothing but counts and sums may be needed.
 func (s *splitter) statistic(f *Fragment, e *parser.Call, of func(*histogram.FloatHistogram) float64) bool {
-	defer s.enter(e.Func.Name)()
-	if _, ok := unwrap(e.Args[0]).(*parser.AggregateExpr); ok {
-		if f.inner = s.fragment(e.Args[0], f.grid, 1); f.inner == nil {
-			return false
-		}
-	} else if !s.chain(f, e.Args[0]) {
+	if !s.histograms(f, e) {
 		return false
 	}
 	f.add(statisticOp(of, !f.dropName), true)
 	return true
 }
 
+// bucketFunction takes a function of classic or native histograms.
+func (s *splitter) bucketFunction(f *Fragment, e *parser.Call) bool {
+	function := newBucketFunction(e)
+	if function == nil || !s.histograms(f, e) || f.function != nil {
+		return false
+	}
+	f.function = function
+	return true
+}
+
+// histograms takes what a function of histograms is of: its last argument.
+func (s *splitter) histograms(f *Fragment, e *parser.Call) bool {
+	defer s.enter(e.Func.Name)()
+	of := e.Args[len(e.Args)-1]
+	if _, ok := unwrap(of).(*parser.AggregateExpr); ok {
+		f.inner = s.fragment(of, f.grid, 1)
+		return f.inner != nil
+	}
+	return s.chain(f, of)
+}
+
+// add adds an operation on each value. Where a function of histograms has been, there
+// is no name any more.
 func (f *Fragment) add(op operation, dropsName bool) {
+	if f.function != nil {
+		f.function.after = append(f.function.after, op)
+		return
+	}
 	f.values = append(f.values, op)
 	f.dropName = f.dropName || dropsName
 }
