@@ -92,3 +92,36 @@ func BenchmarkNatives(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkNativeRefresh is BenchmarkRefresh for native histograms.
+func BenchmarkNativeRefresh(b *testing.B) {
+	s := newScriptStore(b)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	scrape := nativeFleet(b, s)
+	for _, expr := range nativeQueries()[:3] {
+		cfg := scriptConfig()
+		cfg.MaxSamples, cfg.ResultCache = 50_000_000, 64<<20
+		e := NewEngine(Options{Config: cfg})
+		now := scrape()
+		ask := func(shift int64) {
+			end := time.UnixMilli(now/15_000*15_000 + shift)
+			q, err := e.NewRangeQuery(context.Background(), s, nil, expr.expr, end.Add(-15*time.Minute), end, 15*time.Second)
+			require.NoError(b, err)
+			require.NoError(b, q.Exec(context.Background()).Err)
+		}
+		b.Run(expr.name+"/cold", func(b *testing.B) {
+			for i := int64(1); b.Loop(); i++ {
+				ask(i % 15_000)
+			}
+		})
+		b.Run(expr.name+"/refreshed", func(b *testing.B) {
+			ask(0)
+			for b.Loop() {
+				b.StopTimer()
+				now = scrape()
+				b.StartTimer()
+				ask(0)
+			}
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -28,6 +29,7 @@ type cachedWorld struct {
 	s             scriptStore
 	cached, plain *Engine
 	now           int64 // milliseconds
+	natives       bool  // y_total is of native histograms
 }
 
 func newCachedWorld(t *testing.T, seed uint64) *cachedWorld {
@@ -65,6 +67,15 @@ func (w *cachedWorld) scrape() {
 		}
 		if w.IntN(100) == 0 {
 			_, _ = app.Append(0, ls, 0, at, math.Float64frombits(value.StaleNaN), nil, nil, storage.AOptions{})
+			continue
+		}
+		if w.natives && i%3 == 1 { // in the place of a value
+			h := &histogram.FloatHistogram{
+				Schema: int32(i % 2), Sum: float64(at % 1009), PositiveSpans: []histogram.Span{{Length: 3}},
+				PositiveBuckets: []float64{float64(at % 977), float64(at % 331), float64(at % 19)},
+			}
+			h.Count = h.PositiveBuckets[0] + h.PositiveBuckets[1] + h.PositiveBuckets[2]
+			_, _ = app.Append(0, ls, 0, at, 0, nil, h, storage.AOptions{})
 			continue
 		}
 		// The value is the time's: whether a late duplicate is refused depends on
@@ -109,6 +120,9 @@ func (w *cachedWorld) ask() {
 		"sum by (job) (gauge offset 2m)",
 		"avg(quantile_over_time(0.5, gauge[6m]))",
 	}
+	if w.natives {
+		exprs = append(exprs, "histogram_quantile(0.9, sum by (job) (rate(y_total[5m])))", "y_total", "histogram_avg(sum(increase(y_total[2m])))", "avg without (i) (y_total)", "sum by (job) (y_total) * 2")
+	}
 	expr := exprs[w.IntN(len(exprs))]
 	step := []int64{15_000, 60_000}[w.IntN(2)]
 	end := w.now
@@ -140,8 +154,9 @@ func (w *cachedWorld) ask() {
 
 // TestCacheChangesNothing appends, also late, deletes and asks, in any order.
 func TestCacheChangesNothing(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(6) {
 		w := newCachedWorld(t, seed)
+		w.natives = seed >= 4
 		for range 1200 {
 			switch w.IntN(60) {
 			case 0:
@@ -221,6 +236,53 @@ func TestRefreshComputesTheNewestOnly(t *testing.T) {
 	}
 	after, _ := w.steps()
 	require.InDelta(t, before, after, 0, "steps that depend on the request are not kept")
+}
+
+// Histograms are in the cache as they were computed, and stay so whatever is done with
+// an answer.
+func TestRefreshedHistograms(t *testing.T) {
+	w := newCachedWorld(t, 9)
+	ctx := tenant.WithID(context.Background(), "a")
+	scrape := func() {
+		w.now += 15_000
+		app := w.s.AppenderV2(ctx)
+		for i := range 4 {
+			n := float64(w.now / 1000 % 5000)
+			h := &histogram.FloatHistogram{Count: n, Sum: n, PositiveSpans: []histogram.Span{{Length: 1}}, PositiveBuckets: []float64{n}}
+			_, err := app.Append(0, labels.FromStrings("__name__", "took", "i", strconv.Itoa(i)), 0, w.now, 0, nil, h, storage.AOptions{})
+			require.NoError(t, err)
+		}
+		require.NoError(t, app.Commit())
+	}
+	ask := func(e *Engine, expr string) *promql.Result {
+		end := w.now / 15_000 * 15_000
+		q, err := e.NewRangeQuery(ctx, w.s, nil, expr, time.UnixMilli(end-3_600_000), time.UnixMilli(end), 15*time.Second)
+		require.NoError(t, err)
+		res := q.Exec(ctx)
+		require.NoError(t, res.Err)
+		return res
+	}
+	exprs := []string{"histogram_quantile(0.9, sum(rate(took[5m])))", "sum by (i) (rate(took[5m]))", "took"}
+	for range 300 {
+		scrape()
+	}
+	for _, expr := range exprs {
+		ask(w.cached, expr)
+	}
+	_, first := w.steps()
+	for range 4 {
+		scrape()
+		for _, expr := range exprs {
+			want, got := ask(w.plain, expr), ask(w.cached, expr)
+			require.Empty(t, valueDifference(want.Value, got.Value), expr)
+			for _, s := range got.Value.(promql.Matrix) {
+				require.Len(t, want.Value.(promql.Matrix)[0].Floats, len(s.Floats))
+				require.Len(t, want.Value.(promql.Matrix)[0].Histograms, len(s.Histograms))
+			}
+		}
+	}
+	_, after := w.steps()
+	require.LessOrEqual(t, after-first, float64(len(exprs)*4*5), "a minute of steps a refresh, and the new one")
 }
 
 func TestRefreshReadsNoSeries(t *testing.T) {

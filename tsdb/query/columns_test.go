@@ -84,6 +84,42 @@ func TestColumnsKeepToTheSampleLimit(t *testing.T) {
 	require.NoError(t, execRange(context.Background(), e, s, "sum(rate(requests_total[5m]))").Err)
 }
 
+// Native histograms count for as much as they take: what is decoded, and what a group
+// adds up.
+func TestHistogramsKeepToTheSampleLimit(t *testing.T) {
+	s := newScriptStore(t)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	app := s.AppenderV2(context.Background())
+	for i := range 50 {
+		for k := range int64(60) {
+			h := tsdbutil.GenerateTestHistogram(k)
+			h.PositiveSpans[0].Offset = int32(i) // other buckets than all before
+			_, err := app.Append(0, labels.FromStrings("__name__", "took", "i", strconv.Itoa(i)), 0, k*60_000, 0, h, nil, storage.AOptions{})
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, app.Commit())
+	for expr, enough := range map[string]int{
+		"took": 50_000, "rate(took[5m])": 50_000, "sum by (i) (took)": 100_000, "sum(rate(took[5m]))": 10_000,
+		"histogram_quantile(0.9, sum(rate(took[5m])))": 10_000, "histogram_quantile(0.9, rate(took[5m]))": 8_000,
+	} {
+		for _, limit := range []int{2_000, enough} {
+			cfg := scriptConfig()
+			cfg.MaxSamples = limit
+			q, err := NewEngine(Options{Config: cfg}).NewRangeQuery(context.Background(), s, nil, expr, time.UnixMilli(600_000), time.UnixMilli(3_600_000), time.Minute)
+			require.NoError(t, err)
+			res := q.Exec(context.Background())
+			if limit == enough {
+				require.NoError(t, res.Err, "%s with %d", expr, limit)
+				require.Greater(t, q.Stats().Samples.PeakSamples, 2_000, expr)
+				require.LessOrEqual(t, q.Stats().Samples.PeakSamples, enough, expr)
+			} else {
+				require.ErrorAs(t, res.Err, new(promql.ErrTooManySamples), expr)
+			}
+		}
+	}
+}
+
 // slowStore is a store whose series go on until the query is cancelled.
 type slowStore struct {
 	storage.Storage

@@ -150,7 +150,7 @@ func (d *nativeDecoder) readLayout(r bits) (bits, bool) {
 		}
 		for range n {
 			if bound, r = varbitUint(r); bound != 0 {
-				l.CustomValues = append(l.CustomValues, float64(bound-1)/1000)
+				l.CustomValues = append(l.CustomValues, float64(uint64(bound)-1)/1000) //nolint:gosec // as it is stored
 				continue
 			}
 			v, r = wide(r.load(), 64)
@@ -236,16 +236,17 @@ func varbitBits(r bits) (v uint64, size uint, _ bits) {
 		r = r.load()
 	}
 	ones := uint(stdbits.LeadingZeros64(^r.buf)) //nolint:gosec // at most 64
-	if ones >= 8 {
-		r.buf, r.n = r.buf<<8, r.n-8
-		v, r = wide(r, 64)
-		return v, 64, r
+	if ones < 7 {
+		size = varbitSizes[ones]
+		v = r.buf << ((ones + 1) & 63) >> 1 >> ((63 - size) & 63)
+		r.buf, r.n = r.buf<<((ones+1+size)&63), r.n-ones-1-size
+		return v, size, r
 	}
-	size = varbitSizes[ones]
-	r.buf, r.n = r.buf<<(ones+1), r.n-ones-1
-	if size == 0 {
-		return 0, 0, r
+	size = 64
+	if ones == 7 {
+		size = varbitSizes[ones]
 	}
+	r.buf, r.n = r.buf<<8, r.n-8
 	v, r = wide(r, size)
 	return v, size, r
 }
@@ -299,7 +300,12 @@ func (x *xorValue) next(r bits) (bits, bool) {
 		x.trailing = 64 - x.leading - width
 		r.buf, r.n = r.buf<<13, r.n-13
 	}
-	diff, r := wide(r, width)
+	var diff uint64
+	if width > r.n {
+		diff, r = wide(r, width)
+	} else {
+		diff, r.buf, r.n = r.buf>>(64-width), r.buf<<width, r.n-width
+	}
 	x.bits ^= diff << x.trailing
 	return r, true
 }

@@ -3,6 +3,7 @@ package column
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -133,6 +134,7 @@ func FuzzNative(f *testing.F) {
 	for _, layout := range nativeLayouts() {
 		f.Add(encodeNative(f, rng, layout, 3).Bytes())
 	}
+	f.Add([]byte("\x00\x0300\xeeY.0\x7f\xe0" + strings.Repeat("0", 66))) // a bound of more than 63 bits
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var (
 			d    nativeDecoder
