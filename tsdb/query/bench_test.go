@@ -82,6 +82,8 @@ func fleetQueries() []fleetQuery {
 		{"stddev", `stddev by (service) (rate(http_requests_total[5m]))`},
 		{"ratio", `sum by (service) (rate(http_requests_total[2m]) / rate(http_requests_total[5m]))`},
 		{"join", `sum by (area) (rate(http_requests_total[2m]) * on (pod, service) group_left (area) memory_bytes{area="16"})`},
+		{"and", `sum by (service) (rate(http_requests_total[5m]) and on (pod, service) memory_bytes{area="16"} > 100)`},
+		{"or", `count by (service) (rate(http_requests_total[5m]) > 1 or memory_bytes)`},
 		{"selector", `memory_bytes{service=~"service-0.*"}`},
 	}
 }

@@ -255,6 +255,9 @@ func (r nativeExprs) histograms(depth int) string {
 	case 9:
 		return "-" + in()
 	case 10:
+		if r.IntN(2) == 0 {
+			return "(" + in() + pick(r.exprs, " and ", " or ", " unless ") + pick(r.exprs, "", "on (job, n) ", "on (job) ", "ignoring (instance) ") + in() + ")"
+		}
 		return "(" + in() + pick(r.exprs, " + ", " - ", " == ", " != ", " * ", " / ") + pick(r.exprs, "", "on (job, n) ", "on (job) group_left () ") + in() + ")"
 	case 11:
 		return pick(r.exprs, "abs", "sort", "timestamp", "absent", "clamp_min", "round") + "(" + in() + ")"

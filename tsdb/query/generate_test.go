@@ -169,6 +169,9 @@ func (r exprs) vector(depth int) string {
 	case 11:
 		return "-" + in()
 	case 12:
+		if r.IntN(3) > 0 {
+			return "(" + in() + pick(r, " and ", " or ", " or ", " unless ") + pick(r, "", "", "on (job) ", "on (job, n) ", "ignoring (le) ", "ignoring (job, instance) ", "on () ") + in() + ")"
+		}
 		return "sum by (job) (" + in() + ")" + pick(r, " + ", " / ", " and ", " or ", " unless ", " > ") + "sum by (job) (" + in() + ")"
 	case 13:
 		return "sum by (job, instance) (" + in() + ")" + pick(r, " * ", " - ") + "on (job) group_left () sum by (job) (" + in() + ")"

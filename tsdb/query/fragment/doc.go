@@ -3,13 +3,16 @@
 // Prometheus' engine.
 //
 // Split finds the fragments of an expression. A fragment is a selector, a function
-// over a range of one, or an operation of each series of one fragment with one of
-// another, then any number of operations on each value by itself (arithmetic and
-// comparison with numbers, mathematical functions), then possibly an aggregation by
-// sum, avg, min, max, count, group, stddev, stdvar, quantile, topk or bottomk. What
-// is left of the expression has a selector in the place of each fragment, which the
-// engine reads from memory, so set operations, joins with what is no fragment,
-// histogram_quantile and everything else of the language behave as they always do.
+// over a range of one, an operation of each series of one fragment with one of
+// another, or two fragments with `and`, `or` or `unless` between them; then any number
+// of operations on each value by itself (arithmetic and comparison with numbers,
+// mathematical functions, statistics of native histograms), then possibly
+// histogram_quantile or histogram_fraction and more such operations, then possibly an
+// aggregation by sum, avg, min, max, count, group, stddev, stdvar, quantile, topk or
+// bottomk. Functions of histograms may be of an aggregation, too. What is left of the
+// expression has a selector in the place of each fragment, which the engine reads from
+// memory, so joins with what is no fragment and everything else of the language behave
+// as they always do.
 //
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are

@@ -74,6 +74,8 @@ func (f *Fragment) Evaluate(ctx context.Context, q storage.ChunkQueryable, l Lim
 	switch {
 	case f.join != nil:
 		return f.evaluateJoin(ctx, q, l)
+	case f.sets != nil:
+		return f.evaluateSets(ctx, q, l)
 	case f.inner != nil:
 		return f.evaluateInner(ctx, q, l)
 	}

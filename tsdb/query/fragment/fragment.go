@@ -38,9 +38,12 @@ type Fragment struct {
 	lookback int64 // how old a sample an instant sees, milliseconds
 
 	// call is the function over a range; nil for an instant selector.
-	call   *rangeCall
-	join   *join     // in place of a selector and call
-	inner  *Fragment // in place of them, too: what a function of histograms is of
+	call *rangeCall
+	// In place of a selector and call:
+	join  *join
+	sets  *setOperation
+	inner *Fragment // what a function of histograms is of
+
 	values []operation
 
 	function *bucketFunction // of what there is then; nil for none

@@ -93,7 +93,7 @@ func (j *join) pairs(left, right *Result) (pairs []pair, err error) {
 	ones := make(map[uint64][]*Series, len(one))
 	var buf []byte
 	for i := range one {
-		key := j.key(&buf, one[i].Labels)
+		key := matchKey(&buf, one[i].Labels, j.on, j.names)
 		for _, s := range ones[key] {
 			if !j.many || overlap(s.Values, one[i].Values) {
 				return nil, errAlike
@@ -103,7 +103,7 @@ func (j *join) pairs(left, right *Result) (pairs []pair, err error) {
 	}
 	seen := map[uint64]struct{}{}
 	for i := range many {
-		key := j.key(&buf, many[i].Labels)
+		key := matchKey(&buf, many[i].Labels, j.on, j.names)
 		if !j.many {
 			if _, ok := seen[key]; ok {
 				return nil, errAlike
@@ -119,11 +119,12 @@ func (j *join) pairs(left, right *Result) (pairs []pair, err error) {
 
 var errAlike = fmt.Errorf("%w: series that match alike", ErrFallback)
 
-func (j *join) key(buf *[]byte, ls labels.Labels) (key uint64) {
-	if j.on {
-		key, *buf = ls.HashForLabels(*buf, j.names...)
+// matchKey is what series match by: these labels, or all but these.
+func matchKey(buf *[]byte, ls labels.Labels, on bool, names []string) (key uint64) {
+	if on {
+		key, *buf = ls.HashForLabels(*buf, names...)
 	} else {
-		key, *buf = ls.HashWithoutLabels(*buf, j.names...)
+		key, *buf = ls.HashWithoutLabels(*buf, names...)
 	}
 	return key
 }

@@ -136,44 +136,13 @@ func (f *Fragment) evaluateInner(ctx context.Context, q storage.ChunkQueryable, 
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	e := &evaluation{f: f, limits: l, cancel: cancel}
-	if err := e.hold(of.held()); err != nil {
-		return nil, err
-	}
-	w := e.newWorker()
-	w.guard(func() error { return w.fromResult(of) })
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	res, err := e.result(ctx)
+	res, err := f.evaluateSeries(ctx, of.Series, l, of.held(), false)
 	if err != nil {
 		return nil, err
 	}
 	res.include(of)
 	res.Peak = max(res.Peak, of.Peak)
 	return res, nil
-}
-
-// fromResult evaluates the series of another fragment.
-func (w *worker) fromResult(of *Result) error {
-	steps := w.e.f.grid.Steps()
-	w.natives.begin(steps)
-	for i := range of.Series {
-		s, group := &of.Series[i], uint64(0)
-		w.reset(steps)
-		copy(w.vals, s.Values)
-		copy(w.natives.at, s.Histograms)
-		w.natives.count()
-		if w.groups != nil {
-			group = w.groups.key(s.Labels)
-		}
-		if err := w.finish(s.Labels, group, s.order); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // evaluateNative is evaluate for a series that has native histograms.

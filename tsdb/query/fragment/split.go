@@ -176,10 +176,15 @@ func (s *splitter) fragment(expr parser.Expr, g Grid, minSteps int) *Fragment {
 	if s.rules.DelayedNames || !s.chain(f, expr) {
 		return nil
 	}
-	if f.call == nil && f.join == nil && f.inner == nil && f.function == nil && g.Steps() < minSteps {
+	if f.plain() && g.Steps() < minSteps {
 		return nil
 	}
 	return f
+}
+
+// plain reports whether a fragment is of series as they are, each by itself.
+func (f *Fragment) plain() bool {
+	return f.call == nil && f.join == nil && f.sets == nil && f.inner == nil && f.function == nil
 }
 
 func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
@@ -257,18 +262,27 @@ func (s *splitter) binary(f *Fragment, e *parser.BinaryExpr) bool {
 }
 
 func (s *splitter) join(f *Fragment, e *parser.BinaryExpr) bool {
-	j := newJoin(e)
-	if j == nil || s.rules.DelayedNames {
+	if s.rules.DelayedNames {
 		return false
 	}
-	if j.left = s.fragment(e.LHS, f.grid, 1); j.left == nil {
+	if e.Op.IsSetOperator() {
+		f.sets = newSetOperation(e)
+		f.sets.left, f.sets.right = s.sides(f, e)
+		return f.sets.right != nil
+	}
+	if f.join = newJoin(e); f.join == nil {
 		return false
 	}
-	if j.right = s.fragment(e.RHS, f.grid, 1); j.right == nil {
-		return false
+	f.join.left, f.join.right = s.sides(f, e)
+	return f.join.right != nil
+}
+
+// sides are the fragments on both sides of an operation, nil if one is none.
+func (s *splitter) sides(f *Fragment, e *parser.BinaryExpr) (left, right *Fragment) {
+	if left = s.fragment(e.LHS, f.grid, 1); left == nil {
+		return nil, nil
 	}
-	f.join = j
-	return true
+	return left, s.fragment(e.RHS, f.grid, 1)
 }
 
 func (s *splitter) call(f *Fragment, e *parser.Call) bool {
