@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -273,6 +274,11 @@ func sameLines(t *testing.T, want, got, query string) {
 // searchAll turns the pages of a search.
 func searchAll(t *testing.T, store traces.Querier, query string, from, to int64, limits traceql.Limits) string {
 	t.Helper()
+	return searchPages(t, store, query, from, to, limits, math.MaxInt)
+}
+
+func searchPages(t *testing.T, store traces.Querier, query string, from, to int64, limits traceql.Limits, pages int) string {
+	t.Helper()
 	q, err := traceql.Parse(query)
 	require.NoError(t, err, query)
 	engine := traceql.NewEngine(store, limits)
@@ -286,10 +292,14 @@ func searchAll(t *testing.T, store traces.Querier, query string, from, to int64,
 			fmt.Fprintf(&out, "%s at %d, %s %s:", trace.ID, trace.Cursor.Anchor-from, trace.RootService, trace.RootName)
 			for _, set := range trace.SpanSets {
 				fmt.Fprintf(&out, " %d %v", set.Matched, set.Attributes)
+				for _, span := range set.Spans {
+					fmt.Fprintf(&out, " %s %s %d %d %v", span.ID, span.Name, span.Start-from, span.Duration, span.Attributes)
+				}
 			}
+			fmt.Fprintf(&out, " %d %d %v", trace.Start-from, trace.Duration, trace.Services)
 			out.WriteByte('\n')
 		}
-		if result.Next == nil {
+		if pages--; result.Next == nil || pages == 0 {
 			return out.String()
 		}
 		req.After = result.Next

@@ -8,6 +8,7 @@ import (
 
 	"belfry/traces"
 	"belfry/traces/store"
+	"belfry/traces/tracestest"
 )
 
 // TestOutlinesAreThoseOfTheSpans compares the outlines that a store knows with those of all spans, of whole
@@ -57,4 +58,33 @@ func checkOutlines(t *testing.T, s *store.Store, spans []traces.Span) int {
 	})
 	require.NoError(t, err)
 	return known
+}
+
+// TestSearchOfOverlappingTraces finds many spans of traces that go on beside one another for longer than
+// the pages that a search reads.
+func TestSearchOfOverlappingTraces(t *testing.T) {
+	r := rand.New(rand.NewPCG(41, 42))
+	var spans []traces.Span
+	for trace := range 300 {
+		list := randomTrace(r, uint64(trace+1), 12)
+		begin := list[0].Start
+		for i := range list {
+			list[i].Start = tracestest.Epoch + int64(trace)*1e9 + (list[i].Start-begin)*int64(1+trace%3*30_000) // some within 3 ms, some over minutes
+		}
+		spans = append(spans, list...)
+	}
+	memory := tracestest.NewMemory()
+	appendAll(t, memory, spans)
+	for name, layout := range layouts {
+		t.Run(name, func(t *testing.T) {
+			s := layout(t, spans)
+			for _, query := range []string{
+				`{ status = error }`, `{ span.n = 1 }`, `{ resource.service.name = "a" && duration > 1ms }`, `{ name = "x" } | count() > 1`,
+				`{ span.ok = true } | select(span.n, status)`, `{ span.n > 1 } | by(name)`, `{ name = "x" && status = ok } | avg(duration) > 1ms`,
+			} {
+				from, to := tracestest.Epoch, tracestest.Epoch+int64(1e12)
+				sameLines(t, searchPages(t, memory, query, from, to, fewMarks, 2), searchPages(t, s, query, from, to, fewMarks, 2), query)
+			}
+		})
+	}
 }

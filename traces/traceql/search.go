@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"slices"
 
 	"belfry/internal/fault"
@@ -90,7 +89,7 @@ type search struct {
 
 	sieve *sieve
 
-	streamed Expr // what the first stage asks of a span, for stream
+	streamed Expr // what the first stage asks of a span, for goByNewest
 }
 
 // Search returns the traces that a query matches.
@@ -118,9 +117,9 @@ func (e *Engine) Search(ctx context.Context, tenant string, req SearchRequest) (
 	if first, ok := firstFilter(req.Query.Pipeline); ok && !needsTree(first.Expr) {
 		s.streamed = first.Expr
 		if req.After == nil { // else the stream leaves out what comes before
-			s.sieve = newSieve(req.Query.Pipeline, s.plan.evaluate, s.output)
+			s.sieve = newSieve(e.store, req.Query.Pipeline, s.plan.evaluate, s.output)
 		}
-		err = s.stream(ctx)
+		err = s.goByNewest(ctx)
 	} else {
 		err = s.scan(ctx)
 	}
@@ -141,88 +140,6 @@ func (s *search) finish() {
 	}
 }
 
-// stream looks at spans from the newest on, and stops when it has enough.
-func (s *search) stream(ctx context.Context) error {
-	q := traces.SpanQuery{From: s.req.From, To: s.req.To, Filter: s.plan.filter, Fields: orNone(s.plan.fields)}
-	if s.sieve != nil {
-		q.Fields = s.sieve.fields
-	}
-	if s.req.After != nil && s.req.After.Anchor < q.To {
-		q.To = s.req.After.Anchor + 1
-	}
-	if q.To <= q.From && s.req.After != nil {
-		q.From = min(q.From, q.To-1)
-	}
-	known := map[traces.TraceID]struct{}{}
-	var pending []candidate
-	batch := min(max(s.req.Limit+1, 16), maxFetch)
-	scannable := !s.plan.isSingle && s.canScan()
-	givenUp := false
-	// Traces of one anchor are in the order of their IDs: they wait until all are there.
-	look := func() error {
-		sortCandidates(pending)
-		for len(pending) > 0 {
-			n := min(batch, len(pending))
-			found, err := s.evaluate(ctx, pending[:n])
-			if err != nil {
-				return err
-			}
-			s.result.Traces = append(s.result.Traces, found...)
-			pending, batch = pending[n:], min(batch*2, maxFetch)
-			if givenUp = scannable && !s.full() && s.result.Inspected > patience; givenUp || s.full() {
-				return traces.ErrStop
-			}
-		}
-		return nil
-	}
-	stats, err := s.store.Newest(ctx, s.tenant, q, func(spans []traces.Span) error {
-		for i := range spans {
-			span := &spans[i]
-			_, seen := known[span.TraceID]
-			if seen && !s.sieve.keeps() || !(spanAt{span: span}).holds(s.streamed) {
-				continue
-			}
-			if s.sieve.keeps() {
-				s.sieve.add(span)
-			}
-			if seen {
-				continue
-			}
-			if len(pending) >= batch && span.Start < pending[len(pending)-1].anchor {
-				if err := look(); err != nil {
-					return err
-				}
-			}
-			if len(known) >= s.limits.Candidates {
-				s.result.Stats.Cut = cutCandidates
-				return traces.ErrStop
-			}
-			known[span.TraceID] = struct{}{}
-			pending = append(pending, candidate{id: span.TraceID, anchor: span.Start})
-		}
-		return nil
-	})
-	s.result.Stats.Add(stats)
-	if s.sieve != nil {
-		s.sieve.all = s.result.Stats.Cut == ""
-	}
-	if err == nil && givenUp {
-		s.result.Traces = nil
-		return s.scan(ctx)
-	}
-	if err == nil && !s.full() {
-		if err = look(); errors.Is(err, traces.ErrStop) {
-			err = nil
-		}
-		if givenUp && len(pending) > 0 {
-			s.result.Traces = nil
-			return s.scan(ctx)
-		}
-	}
-	s.finish()
-	return err
-}
-
 // canScan reports whether a scan tells which traces match, without a look at all of
 // each.
 func (s *search) canScan() bool {
@@ -232,10 +149,6 @@ func (s *search) canScan() bool {
 	_, local := localFilter(s.req.Query.Pipeline)
 	return local
 }
-
-// patience is how many whole traces a search evaluates one by one before it
-// takes to scanning, where that is possible.
-const patience = 100
 
 // evaluate fetches candidates and returns those that match, behind the cursor, in order.
 func (s *search) evaluate(ctx context.Context, list []candidate) ([]Summary, error) {

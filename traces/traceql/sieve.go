@@ -2,34 +2,37 @@ package traceql
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"belfry/traces"
 )
 
-// sieve is how a search does without what its query reads of most spans. Where the query looks
-// at no other spans than those that its filter lets through, and the search comes upon all of
-// these before it looks at a trace, they are kept, and of their traces no more than the outlines
-// are asked for. nil is no sieve.
+// sieve is how a search does without most spans of the traces that it finds. Where the query looks
+// at no other spans than those that its filter lets through, these are kept as the search comes upon them, the newest first.
+// Of a trace that began after all that is still to come, no more than the outline is asked for. nil is no sieve.
 type sieve struct {
+	store  traces.Outliner
 	fields []traces.Field                   // that the query reads
-	spans  map[traces.TraceID][]traces.Span // that were let through; nil: they are not kept
+	spans  map[traces.TraceID][]traces.Span // that were let through, of traces not yet looked at; nil: they are not kept
 	held   int
-	all    bool // there are no others
+	after  int64 // all that started after it are there
+	slow   bool  // most traces began before
 }
 
 // sieveSpans is how many spans a sieve keeps.
 const sieveSpans = 10_000
 
-// newSieve returns a sieve for a search, nil if the query needs the other spans.
-func newSieve(p Pipeline, fields []traces.Field, output []FieldRef) *sieve {
+// newSieve returns a sieve for a search, nil if the store knows no outlines or the query needs the other spans.
+func newSieve(store traces.Querier, p Pipeline, fields []traces.Field, output []FieldRef) *sieve {
+	outliner, ok := store.(traces.Outliner)
 	filter, local := localFilter(p)
-	if !local || filter == nil || slices.ContainsFunc(output, FieldRef.needsTree) {
+	if !ok || !local || filter == nil || slices.ContainsFunc(output, FieldRef.needsTree) {
 		return nil
 	}
 	set := fieldSet{list: slices.Clone(fields)}
 	set.add(traces.Intrinsic(traces.Name)) // shown of those that match
-	return &sieve{fields: set.list, spans: map[traces.TraceID][]traces.Span{}}
+	return &sieve{store: outliner, fields: set.list, spans: map[traces.TraceID][]traces.Span{}, after: math.MaxInt64}
 }
 
 // keeps reports whether the sieve must be told of each span.
@@ -42,6 +45,27 @@ func (v *sieve) add(span *traces.Span) {
 	}
 	v.spans[span.TraceID] = append(v.spans[span.TraceID], *span)
 }
+
+// forget drops what it has of a trace.
+func (v *sieve) forget(id traces.TraceID) {
+	if v.keeps() {
+		v.held -= len(v.spans[id])
+		delete(v.spans, id)
+	}
+}
+
+// all says that the sieve has all spans that started after a time.
+func (v *sieve) all(after int64) {
+	if v != nil {
+		v.after = after
+	}
+}
+
+// has reports whether the sieve has all spans of a trace that the query looks at.
+func (v *sieve) has(o *traces.Outline) bool { return v.after == math.MinInt64 || o.Start > v.after }
+
+// knows reports whether it is worth while to ask for outlines.
+func (v *sieve) knows() bool { return v.keeps() && (v.after == math.MinInt64 || !v.slow) }
 
 // looked is a candidate that has been looked at.
 type looked struct {
@@ -58,11 +82,28 @@ func (l *looked) show() traces.Outline {
 
 // look returns what is needed of candidates, in no order; those that are gone are left out.
 func (s *search) look(ctx context.Context, list []candidate) ([]looked, error) {
-	if s.sieve.keeps() && s.sieve.all {
-		return s.lookAtOutlines(ctx, list)
+	out := make([]looked, 0, len(list))
+	rest := list
+	if s.sieve.knows() {
+		outlines, err := s.outlines(ctx, list)
+		if err != nil {
+			return nil, err
+		}
+		rest = slices.DeleteFunc(slices.Clone(list), func(c candidate) bool {
+			o := outlines[c.id]
+			if o == nil || !s.sieve.has(o) {
+				return false
+			}
+			out = append(out, looked{traces.NewTree(s.sieve.spans[c.id]), o})
+			return true
+		})
+		s.sieve.slow = len(rest) > len(list)/2
 	}
-	trees, err := s.whole(ctx, list, s.fields)
-	out := make([]looked, 0, len(trees))
+	if len(rest) == 0 {
+		return out, nil
+	}
+	trees, stats, err := s.fetch(ctx, s.tenant, rest, s.fields, s.req.From, s.req.To)
+	s.result.Stats.Add(stats)
 	for _, tree := range trees {
 		if tree != nil {
 			out = append(out, looked{tree: tree})
@@ -71,46 +112,14 @@ func (s *search) look(ctx context.Context, list []candidate) ([]looked, error) {
 	return out, err
 }
 
-// lookAtOutlines is look for candidates all of whose spans that matter are in the sieve.
-func (s *search) lookAtOutlines(ctx context.Context, list []candidate) ([]looked, error) {
-	outlines := make(map[traces.TraceID]*traces.Outline, len(list))
-	if store, ok := s.store.(traces.Outliner); ok {
-		ids := make([]traces.TraceID, len(list))
-		for i := range list {
-			ids[i] = list[i].id
-		}
-		stats, err := store.Outlines(ctx, s.tenant, ids, func(o traces.Outline) { outlines[o.ID] = &o })
-		s.result.Stats.Add(stats)
-		if err != nil {
-			return nil, err
-		}
+// outlines returns the outlines of candidates, as far as the store knows them.
+func (s *search) outlines(ctx context.Context, list []candidate) (map[traces.TraceID]*traces.Outline, error) {
+	ids := make([]traces.TraceID, len(list))
+	for i := range list {
+		ids[i] = list[i].id
 	}
-	rest := slices.DeleteFunc(slices.Clone(list), func(c candidate) bool { return outlines[c.id] != nil })
-	trees, err := s.whole(ctx, rest, traces.OutlineFields())
-	if err != nil {
-		return nil, err
-	}
-	for i, tree := range trees {
-		if tree != nil {
-			o := tree.Outline()
-			outlines[rest[i].id] = &o
-		}
-	}
-	out := make([]looked, 0, len(list))
-	for _, c := range list {
-		if spans := s.sieve.spans[c.id]; len(spans) > 0 && outlines[c.id] != nil {
-			out = append(out, looked{traces.NewTree(spans), outlines[c.id]})
-		}
-	}
-	return out, nil
-}
-
-// whole fetches traces.
-func (s *search) whole(ctx context.Context, list []candidate, fields []traces.Field) ([]*traces.Tree, error) {
-	if len(list) == 0 {
-		return nil, nil
-	}
-	trees, stats, err := s.fetch(ctx, s.tenant, list, fields, s.req.From, s.req.To)
+	out := make(map[traces.TraceID]*traces.Outline, len(list))
+	stats, err := s.sieve.store.Outlines(ctx, s.tenant, ids, func(o traces.Outline) { out[o.ID] = &o })
 	s.result.Stats.Add(stats)
-	return trees, err
+	return out, err
 }
