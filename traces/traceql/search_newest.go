@@ -71,7 +71,7 @@ func (n *newest) add(spans []traces.Span) error {
 	for i := range spans {
 		span := &spans[i]
 		pending, known := n.known[span.TraceID]
-		if known && !(pending && n.sieve.keeps()) || !(spanAt{span: span}).holds(n.streamed) {
+		if known && (!pending || !n.sieve.keeps()) || !(spanAt{span: span}).holds(n.streamed) {
 			continue
 		}
 		if n.sieve.keeps() {
