@@ -35,8 +35,15 @@ type ColumnSeries interface {
 }
 
 // SampleReader is a series of chunks that are made of its samples. Who wants
-// samples asks for these.
-type SampleReader interface{ Samples() storage.Series }
+// samples asks for these, or for the chunks that they are stored as.
+type SampleReader interface {
+	Samples() storage.Series
+
+	// Chunks returns the chunks that have samples in range, in the order of time and
+	// as a whole. It returns false if some samples are not stored in chunks, or some
+	// of a chunk were deleted.
+	Chunks() ([]chunkenc.Chunk, bool, error)
+}
 
 // SeriesParts is a series of chunks that several blocks have. Its parts come in any
 // order; they may overlap.

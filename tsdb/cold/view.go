@@ -69,6 +69,25 @@ var (
 // Samples implements tsdb.SampleReader.
 func (s chunkSeries) Samples() storage.Series { return s.series }
 
+// Chunks implements tsdb.SampleReader.
+func (s chunkSeries) Chunks() (out []chunkenc.Chunk, ok bool, err error) {
+	for i := range s.chunks {
+		c := &s.chunks[i]
+		if !c.overlaps(s.mint, s.maxt) {
+			continue
+		}
+		if c.isColumn() || touches(s.gone, c) {
+			return nil, false, nil
+		}
+		chk, err := s.b.kept(c)
+		if err != nil {
+			return nil, false, err
+		}
+		out = append(out, chk)
+	}
+	return out, true, nil
+}
+
 // Iterator implements storage.ChunkSeries.
 func (s chunkSeries) Iterator(it chunks.Iterator) chunks.Iterator {
 	return storage.NewSeriesToChunkEncoder(s.series).Iterator(it)

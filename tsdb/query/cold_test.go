@@ -2,11 +2,14 @@ package query
 
 import (
 	"context"
+	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/stretchr/testify/require"
@@ -67,4 +70,63 @@ func TestColdBlocksAnswerAsBefore(t *testing.T) {
 	require.Len(t, metas, 1)
 	require.Equal(t, int64(0), metas[0].MinTime-start.UnixMilli())
 	require.Equal(t, want, ask())
+}
+
+// Native histograms in cold blocks, in Prometheus' and in the head, and in two of them,
+// are the same to both engines.
+func TestColdNativesAnswerAsBefore(t *testing.T) {
+	cfg := tsdb.DefaultConfig()
+	cfg.MinFreeDisk = 0
+	s, err := store.Open(store.Options{Dir: t.TempDir(), Config: cfg})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close()) }()
+	ctx := context.Background()
+	_, seed := randomRun(t)
+	rng := rand.New(rand.NewPCG(seed, 6))
+	hour := time.Hour.Milliseconds()
+	start := time.Now().Add(-14 * time.Hour).Truncate(6 * time.Hour).UnixMilli()
+	var made []*nativeSeries
+	fill := func(from, to int64) {
+		app := s.AppenderV2(ctx)
+		for i := range 24 {
+			metric := nativeMetrics[i%len(nativeMetrics)]
+			if len(made) <= i {
+				made = append(made, newNativeSeries(rng, metric))
+			}
+			ls := labels.FromStrings("__name__", metric, "job", strconv.Itoa(i%2), "i", strconv.Itoa(i))
+			made[i].append(t, app, ls, start+from, start+to)
+		}
+		require.NoError(t, app.Commit())
+	}
+	p := pairOf(engineOpts(Options{Config: cfg.Query}))
+	var texts []string
+	gen := nativeExprs{exprs{rng}}
+	for len(texts) < 60 {
+		if e := gen.expr(); !strings.Contains(e, "@") {
+			texts = append(texts, e)
+		}
+	}
+	both := &comparing{t: t, pairs: []pair{p}}
+	var before []*promql.Result
+	ask := func() {
+		for i, expr := range texts {
+			q, err := both.NewRangeQuery(ctx, s, nil, expr, time.UnixMilli(start+hour), time.UnixMilli(start+5*hour), 7*time.Minute)
+			if err != nil {
+				before = append(before, nil) // not every sentence that grows is one
+				continue
+			}
+			got := q.Exec(ctx) // not closed, which would hand its points to the next query
+			if len(before) <= i {
+				before = append(before, got)
+			} else if before[i] != nil && got.Err == nil {
+				require.Empty(t, difference(expr, before[i], got), expr)
+			}
+		}
+	}
+	fill(0, 4*hour)
+	require.NoError(t, s.CompactHead(ctx))
+	fill(4*hour+1, 5*hour)
+	ask()
+	require.NoError(t, s.RewriteCold(ctx))
+	ask()
 }

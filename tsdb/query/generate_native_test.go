@@ -37,7 +37,7 @@ func generateNatives(t testing.TB, rng *rand.Rand, s storage.Storage, end int64)
 				b.Set("le", [...]string{"1", "+Inf", "x"}[i/4])
 			}
 			g := newNativeSeries(rng, metric)
-			g.append(t, app, b.Labels(), end)
+			g.append(t, app, b.Labels(), 0, end)
 		}
 	}
 	require.NoError(t, app.Commit())
@@ -166,13 +166,14 @@ func (g *nativeSeries) sample() (*histogram.Histogram, *histogram.FloatHistogram
 	return h, nil
 }
 
-func (g *nativeSeries) append(t testing.TB, app storage.AppenderV2, ls labels.Labels, end int64) {
+// append appends samples from one time to another.
+func (g *nativeSeries) append(t testing.TB, app storage.AppenderV2, ls labels.Labels, from, end int64) {
 	t.Helper()
 	step := int64(15_000)
 	if g.IntN(4) == 0 {
 		step = 40_000 + g.Int64N(30_000)
 	}
-	for at := g.Int64N(step); at < end; at += step + g.Int64N(2)*g.Int64N(500) {
+	for at := from + g.Int64N(step); at < end; at += step + g.Int64N(2)*g.Int64N(500) {
 		odds := 200
 		if g.wild {
 			odds = 60

@@ -76,8 +76,7 @@ func (r *Reader) read(s storage.ChunkSeries, mint, maxt int64) error {
 	}
 	switch s := s.(type) {
 	case tsdb.SampleReader:
-		r.samples = s.Samples().Iterator(r.samples)
-		return r.appendSamples()
+		return r.readSamples(s)
 	case tsdb.SeriesParts:
 		return r.readParts(s.Parts(), mint, maxt)
 	}
@@ -88,6 +87,24 @@ func (r *Reader) read(s storage.ChunkSeries, mint, maxt int64) error {
 		}
 	}
 	return r.chunks.Err()
+}
+
+// readSamples reads a series that encodes chunks only for who wants them.
+func (r *Reader) readSamples(s tsdb.SampleReader) error {
+	all, ok, err := s.Chunks()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		r.samples = s.Samples().Iterator(r.samples)
+		return r.appendSamples()
+	}
+	for _, c := range all {
+		if err := r.appendChunk(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readColumns reads a series that keeps columns, unless it has histograms.
