@@ -33,7 +33,7 @@ func TestCodedValues(t *testing.T) {
 				b := build(String, n, density, func(i int) Value { return value(source, i) })
 				e := NewEncoder(c)
 				head, meta := e.Append(nil, b, n, encoding.Fast)
-				chunk, err := Open(head[:meta.HeadLen], String, n, c, nil)
+				chunk, err := Open(head[:meta.HeadLen], String, n, memPages{head, true}, c, nil)
 				require.NoError(t, err)
 				_, err = chunk.Load(nil, memPages{chunk: head}, nil)
 				require.NoError(t, err)

@@ -9,8 +9,8 @@ import (
 	"belfry/internal/columnar/slab"
 )
 
-// A chunk is one column of one block as bytes: a head, and for long byte
-// strings pages behind it. docs/format/part.md describes every byte.
+// A chunk is one column of one block as bytes: a head, and for what is long
+// pages behind it. docs/format/part.md describes every byte.
 const (
 	chunkInts   = 0
 	chunkFloats = 1
@@ -109,45 +109,12 @@ func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([
 	dst = append(dst, 0)
 	dst = e.appendPresence(dst, b, n, mode)
 	enc := 0
-	if !b.Kind.VarWidth() {
-		m.Min, m.Max, m.Bounded = numBounds(b.Kind, b.nums)
-		if b.Kind == Float {
-			enc = chunkFloats
-			if cap(e.words) < len(b.nums) {
-				e.words = make([]uint64, 0, len(b.nums))
-			}
-			dst = encoding.AppendFloats(dst, b.nums, e.words[:0])
-		} else {
-			enc = chunkInts
-			dst = encoding.AppendInts(dst, b.nums)
-		}
-		dst[at] = byte(enc | mode<<4)
-		m.HeadLen = len(dst) - start
-		m.Len = m.HeadLen
-		m.HeadCRC = crc32.Checksum(dst[start:], encoding.Castagnoli)
-		return dst, m
-	}
 	e.pages = e.pages[:0]
-	ok := e.dictionary(b)
-	if ok {
-		e.dictOf = b
-	}
-	switch {
-	case ok && e.entries.count == 1:
-		enc = chunkConst
-		dst = encoding.AppendBytes(dst, b.data[b.offs[0]:b.offs[1]])
-	case ok:
-		enc = chunkDict
-		dst = binary.AppendUvarint(dst, uint64(e.entries.count))
-		dst = e.appendInline(dst, &e.entries, level)
-		dst = encoding.AppendIDs(dst, e.ids, e.entries.count)
-	case (b.Kind == String || b.Kind == JSON) && b.count >= minTemplated && e.tpl.split(b):
-		enc = chunkTpl
-		e.tplOf = b
-		dst = e.appendTemplates(dst, b, level)
-	default:
-		enc = chunkPlain
-		dst = e.appendPlain(dst, b, level)
+	if b.Kind.VarWidth() {
+		dst, enc = e.appendBytes(dst, b, level)
+	} else {
+		m.Min, m.Max, m.Bounded = numBounds(b.Kind, b.nums)
+		dst, enc = e.appendNums(dst, b)
 	}
 	dst[at] = byte(enc | mode<<4)
 	m.HeadLen = len(dst) - start
@@ -155,6 +122,39 @@ func (e *Encoder) Append(dst []byte, b *Builder, n int, level encoding.Level) ([
 	dst = append(dst, e.pages...)
 	m.Len = len(dst) - start
 	return dst, m
+}
+
+// appendNums appends numbers, and says how.
+func (e *Encoder) appendNums(dst []byte, b *Builder) (after []byte, enc int) {
+	if b.Kind != Float {
+		dst, e.pages = encoding.AppendPagedInts(dst, e.pages, b.nums)
+		return dst, chunkInts
+	}
+	if cap(e.words) < len(b.nums) {
+		e.words = make([]uint64, 0, len(b.nums))
+	}
+	dst, e.pages = encoding.AppendFloats(dst, e.pages, b.nums, e.words[:0])
+	return dst, chunkFloats
+}
+
+// appendBytes appends byte strings, and says how.
+func (e *Encoder) appendBytes(dst []byte, b *Builder, level encoding.Level) (after []byte, enc int) {
+	ok := e.dictionary(b)
+	if ok {
+		e.dictOf = b
+	}
+	switch {
+	case ok && e.entries.count == 1:
+		return encoding.AppendBytes(dst, b.data[b.offs[0]:b.offs[1]]), chunkConst
+	case ok:
+		dst = binary.AppendUvarint(dst, uint64(e.entries.count))
+		dst = e.appendInline(dst, &e.entries, level)
+		return encoding.AppendIDs(dst, e.ids, e.entries.count), chunkDict
+	case (b.Kind == String || b.Kind == JSON) && b.count >= minTemplated && e.tpl.split(b):
+		e.tplOf = b
+		return e.appendTemplates(dst, b, level), chunkTpl
+	}
+	return e.appendPlain(dst, b, level), chunkPlain
 }
 
 func (e *Encoder) appendPresence(dst []byte, b *Builder, n, mode int) []byte {

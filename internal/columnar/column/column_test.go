@@ -60,6 +60,8 @@ func TestChunks(t *testing.T) {
 	}{
 		"ints":       {Int, func(i int) Value { return IntValue(int64(i * i)) }},
 		"floats":     {Float, func(i int) Value { return FloatValue(float64(i) / 8) }},
+		"noise":      {Int, func(int) Value { return IntValue(rnd.Int64N(1 << 40)) }},
+		"prices":     {Float, func(int) Value { return FloatValue(float64(rnd.Int64N(1<<30)) / 100) }},
 		"bools":      {Bool, func(i int) Value { return BoolValue(i%3 == 0) }},
 		"const":      {String, func(int) Value { return StringValue("always") }},
 		"empty":      {String, func(int) Value { return StringValue("") }},
@@ -100,7 +102,7 @@ func TestChunks(t *testing.T) {
 func sameColumn(t *testing.T, c *encoding.Codec, chunk []byte, meta ChunkMeta, want *Vector, sel []uint32, what string) {
 	t.Helper()
 	a := &Arena{}
-	got, err := Open(chunk[:meta.HeadLen], want.Kind(), want.Len(), c, a)
+	got, err := Open(chunk[:meta.HeadLen], want.Kind(), want.Len(), memPages{chunk, true}, c, a)
 	require.NoError(t, err, what)
 	if got.Paged() {
 		_, err = got.Load(sel, memPages{chunk, true}, a)
@@ -196,6 +198,9 @@ func FuzzOpen(f *testing.F) {
 			f.Add(chunk, uint16(m.HeadLen), uint16(300), byte(kind))
 		}
 	}
+	noise := build(Int, 3000, 1, func(i int) Value { return IntValue(int64(i*7919%104729) << 20) }) // in pages
+	chunk, m := enc.Append(nil, noise, 3000, encoding.Fast)
+	f.Add(chunk, uint16(m.HeadLen), uint16(3000), byte(Int-1))
 	search := automaton.New(`e [0-9]+7|a.*b$`)
 	f.Fuzz(func(_ *testing.T, b []byte, headLen, n uint16, kind byte) {
 		k := Kind(kind%7 + 1)
@@ -211,7 +216,7 @@ func FuzzOpen(f *testing.F) {
 				_ = picked.Value(i)
 			}
 		}
-		chunk, err := Open(b[:min(int(headLen), len(b))], k, int(n), c, a)
+		chunk, err := Open(b[:min(int(headLen), len(b))], k, int(n), memPages{b, false}, c, a)
 		if err != nil {
 			return
 		}

@@ -6,11 +6,8 @@ import (
 	"belfry/internal/columnar/encoding"
 )
 
-// Pages reads the pages of a chunk: n bytes at an offset from the chunk's
-// begin, verified against crc. The bytes are good until the next call.
-type Pages interface {
-	ReadPage(off, n int, crc uint32) ([]byte, error)
-}
+// Pages reads the pages of a chunk, at offsets from the chunk's begin.
+type Pages = encoding.Pages
 
 // PageCache is what Pages may be beside: it keeps what pages in the head of a chunk unpack to, by the offset of
 // the page. What it gives and takes is read-only.
@@ -44,8 +41,9 @@ type chunkPage struct {
 	done         bool
 }
 
-// Open decodes the verified head of a chunk of a block of n rows. The chunk may share head's memory.
-func Open(head []byte, kind Kind, n int, codec *encoding.Codec, a *Arena) (*Chunk, error) {
+// Open decodes the verified head of a chunk of a block of n rows, and the pages of numbers. The chunk may
+// share head's memory.
+func Open(head []byte, kind Kind, n int, src Pages, codec *encoding.Codec, a *Arena) (*Chunk, error) {
 	c := &Chunk{codec: codec, vec: Vector{kind: kind, n: n, count: n}}
 	r := encoding.Reader{B: head}
 	tag := r.Byte()
@@ -59,11 +57,11 @@ func Open(head []byte, kind Kind, n int, codec *encoding.Codec, a *Arena) (*Chun
 	var err error
 	switch enc := tag & 15; {
 	case enc == chunkInts && (kind == Int || kind == Bool), enc == chunkFloats && kind == Float:
-		nums := a.Words(v.count)
+		nums, pages := a.Words(v.count), &encoding.PageReader{Pages: src, Off: len(head)}
 		if enc == chunkInts {
-			_, err = encoding.DecodeInts(nums, r.B)
+			_, err = encoding.DecodePagedInts(nums, r.B, pages)
 		} else {
-			_, err = encoding.DecodeFloats(nums, r.B)
+			_, err = encoding.DecodeFloats(nums, r.B, pages)
 		}
 		v.nums = scatter(v, nums, a)
 	case enc == chunkConst && kind.VarWidth():

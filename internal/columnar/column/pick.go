@@ -52,11 +52,11 @@ func (p *picker) pick(head []byte, kind Kind, n int, sel []uint32) (*Vector, err
 	var err error
 	switch enc := tag & 15; {
 	case enc == chunkInts && (kind == Int || kind == Bool), enc == chunkFloats && kind == Float:
-		nums := p.a.Words(len(p.idx))
+		nums, pages := p.a.Words(len(p.idx)), encoding.PageReader{Pages: p.src, Off: p.headLen}
 		if enc == chunkInts {
-			err = encoding.PickInts(nums, r.B, p.count, p.idx)
+			err = encoding.PickPagedInts(nums, r.B, p.count, p.idx, pages)
 		} else {
-			err = encoding.PickFloats(nums, r.B, p.count, p.idx)
+			err = encoding.PickFloats(nums, r.B, p.count, p.idx, pages)
 		}
 		v.nums = scatter(v, nums, p.a)
 		p.decoded += 8 * len(sel)

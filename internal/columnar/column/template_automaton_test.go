@@ -18,7 +18,7 @@ func TestTemplateRun(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(5, 7))
 		lines := makeLines(rnd, 300, f)
 		_, _, chunk, m := templated(t, c, lines)
-		got, err := Open(chunk[:m.HeadLen], String, len(lines), c, nil)
+		got, err := Open(chunk[:m.HeadLen], String, len(lines), memPages{chunk, true}, c, nil)
 		require.NoError(t, err)
 		expressions := []string{`[0-9]+7`, `^[a-z]+ [0-9]`, `[02468]$`, `(?i)E[A-Z]* [0-9]{2,3}[^0-9]`, `nosuchword`, `[0-9a-f]{8}`, `.`}
 		for _, n := range needles(rnd, lines)[:6] {

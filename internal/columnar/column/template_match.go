@@ -197,7 +197,7 @@ func findSlot(r *encoding.Reader, ranks []uint32, all bool, uses int, number, wi
 	find := func(want uint64) error {
 		var err error
 		if all {
-			ranks, r.B, err = encoding.FindInts(ranks[:0], r.B, uses, want)
+			ranks, r.B, err = encoding.FindInts(ranks[:0], r.B, uses, want, nil)
 			all = false
 			return err
 		}

@@ -83,7 +83,7 @@ func TestTemplates(t *testing.T) {
 			}
 			// Rows may be asked for in several goes, then all.
 			a := &Arena{}
-			got, err := Open(chunk[:m.HeadLen], String, len(lines), c, a)
+			got, err := Open(chunk[:m.HeadLen], String, len(lines), memPages{chunk, true}, c, a)
 			require.NoError(t, err)
 			for _, sel := range [][]uint32{{5, 9}, {0, 5, 2999}, nil} {
 				_, err := got.Load(sel, nil, a)
@@ -127,7 +127,7 @@ func TestTemplatesEqual(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(5, 5))
 		lines := makeLines(rnd, 600, f)
 		_, _, chunk, m := templated(t, c, lines)
-		got, err := Open(chunk[:m.HeadLen], String, len(lines), c, nil)
+		got, err := Open(chunk[:m.HeadLen], String, len(lines), memPages{chunk, true}, c, nil)
 		require.NoError(t, err)
 		for _, text := range append(needles(rnd, lines), lines[:200]...) {
 			verdicts, err := got.Templates().Equal([]byte(text))
@@ -150,7 +150,7 @@ func TestTemplatesFind(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(4, 4))
 		lines := makeLines(rnd, 600, f)
 		_, _, chunk, m := templated(t, c, lines)
-		got, err := Open(chunk[:m.HeadLen], String, len(lines), c, nil)
+		got, err := Open(chunk[:m.HeadLen], String, len(lines), memPages{chunk, true}, c, nil)
 		require.NoError(t, err)
 		tpl := got.Templates()
 		for _, needle := range needles(rnd, lines) {
@@ -248,7 +248,7 @@ func BenchmarkTemplates(b *testing.B) {
 		a := &Arena{}
 		for b.Loop() {
 			a.Reset()
-			got, err := Open(chunk[:m.HeadLen], String, len(lines), c, a)
+			got, err := Open(chunk[:m.HeadLen], String, len(lines), memPages{chunk, true}, c, a)
 			require.NoError(b, err)
 			_, err = got.Load(nil, nil, a)
 			require.NoError(b, err)
@@ -274,7 +274,7 @@ func TestEqualAtFindsValuesOfOneTemplate(t *testing.T) {
 			b.AppendBytes(uint32(i), []byte(texts[i]))
 		}
 		raw, meta := NewEncoder(codec).Append(nil, b, len(texts), encoding.Fast)
-		chunk, err := Open(raw[:meta.HeadLen], String, len(texts), codec, &Arena{})
+		chunk, err := Open(raw[:meta.HeadLen], String, len(texts), memPages{raw, true}, codec, &Arena{})
 		require.NoError(t, err)
 		require.NotNil(t, chunk.Templates())
 		for _, text := range append([]string{"u000000", "u7919", "u007919", "u07", "u000312", "v007919", "u007919x", "order 7919 of 1", ""}, texts[:100]...) {

@@ -3,8 +3,10 @@ package encoding
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +33,12 @@ func intCases() map[string][]uint64 {
 		"random":     fill(1000, func(int) int64 { return int64(rnd.Uint64()) }),
 		"divisible":  fill(300, func(int) int64 { return rnd.Int64N(1000) * 60_000 }),
 		"descending": fill(300, func(i int) int64 { return -int64(i) * 7 }),
+		"paged":      fill(3601, func(int) int64 { return rnd.Int64N(1<<20) - 9 }),
+		"paged jitter": fill(20_000, func(i int) int64 {
+			return 1_700_000_000_000_000_000 + int64(i)*1e6 + rnd.Int64N(1e5)
+		}),
+		"paged drops": fill(15_000, func(i int) int64 { return int64(i%5000)*1000 + rnd.Int64N(1000) }),
+		"paged steps": fill(40_000, func(i int) int64 { return int64(i / 100 * 100 * (i % 3)) }),
 	}
 }
 
@@ -43,7 +51,20 @@ func TestInts(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "rest", string(rest))
 			require.Equal(t, vals, got)
-			picks(t, b, vals)
+			picks(t, b, nil, vals)
+			head, pages := AppendPagedInts(nil, []byte("what is before"), vals)
+			at := &PageReader{Pages: memory{pages, true}, Off: len("what is before")}
+			rest, err = DecodePagedInts(got, append(head[:len(head):len(head)], "rest"...), at)
+			require.NoError(t, err)
+			require.Equal(t, "rest", string(rest))
+			require.Equal(t, len(pages), at.Off)
+			require.Equal(t, vals, got)
+			require.Equal(t, strings.HasPrefix(name, "paged"), at.Off > len("what is before"))
+			require.LessOrEqual(t, len(head)+at.Off, len(b)+len(b)/100+len("what is before"), "pages cost little")
+			picks(t, head, pages, vals)
+			if _, err = DecodeInts(got, head); at.Off > len("what is before") {
+				require.ErrorIs(t, err, ErrCorrupt, "without its pages")
+			}
 		})
 	}
 	small := func(name string, most int) {
@@ -54,14 +75,32 @@ func TestInts(t *testing.T) {
 	small("small", 110)
 }
 
-// picks reads values of encoded integers one by one, some at a time, and all.
-func picks(t *testing.T, b []byte, vals []uint64) {
+// memory is pages in memory.
+type memory struct {
+	b     []byte
+	check bool
+}
+
+func (m memory) ReadPage(off, n int, crc uint32) ([]byte, error) {
+	if off < 0 || n < 0 || off > len(m.b)-n {
+		return nil, ErrCorrupt
+	}
+	page := m.b[off : off+n : off+n]
+	if m.check && crc32.Checksum(page, Castagnoli) != crc {
+		return nil, ErrCorrupt
+	}
+	return page, nil
+}
+
+// picks reads values of encoded integers one by one, some at a time, and all. The pages have a text before them.
+func picks(t *testing.T, b, pages []byte, vals []uint64) {
 	t.Helper()
+	at := PageReader{Pages: memory{pages, true}, Off: min(len("what is before"), len(pages))}
 	rnd := rand.New(rand.NewPCG(3, uint64(len(vals))))
 	pick := func(idx []uint32) {
 		t.Helper()
 		got := make([]uint64, len(idx))
-		require.NoError(t, PickInts(got, b, len(vals), idx))
+		require.NoError(t, PickPagedInts(got, b, len(vals), idx, at))
 		for i, at := range idx {
 			require.Equal(t, vals[at], got[i], "value %d", at)
 		}
@@ -80,16 +119,18 @@ func picks(t *testing.T, b []byte, vals []uint64) {
 		pick([]uint32{i, i})
 	}
 	for _, value := range append([]uint64{0, 4, 1 << 40, math.MaxUint64}, vals[:min(len(vals), 300)]...) {
-		finds(t, b, vals, value)
+		finds(t, b, at, vals, value)
 	}
-	rest, err := SkipInts(append(b[:len(b):len(b)], "rest"...), len(vals))
+	behind := at
+	rest, err := SkipPagedInts(append(b[:len(b):len(b)], "rest"...), len(vals), &behind)
 	require.NoError(t, err)
+	require.Equal(t, len(pages), behind.Off)
 	require.Equal(t, "rest", string(rest))
 	require.ErrorIs(t, PickInts(make([]uint64, 1), b, len(vals), []uint32{uint32(len(vals))}), ErrCorrupt)
 }
 
 // finds looks for a value and its neighbor.
-func finds(t *testing.T, b []byte, vals []uint64, value uint64) {
+func finds(t *testing.T, b []byte, at PageReader, vals []uint64, value uint64) {
 	t.Helper()
 	for _, value := range []uint64{value, value + 1} {
 		want := []uint32{7}
@@ -98,7 +139,8 @@ func finds(t *testing.T, b []byte, vals []uint64, value uint64) {
 				want = append(want, uint32(i))
 			}
 		}
-		got, rest, err := FindInts([]uint32{7}, append(b[:len(b):len(b)], "rest"...), len(vals), value)
+		from := at
+		got, rest, err := FindInts([]uint32{7}, append(b[:len(b):len(b)], "rest"...), len(vals), value, &from)
 		require.NoError(t, err)
 		require.Equal(t, want, got, "value %d", value)
 		require.Equal(t, "rest", string(rest))
@@ -165,9 +207,10 @@ func TestFloats(t *testing.T) {
 		for i, v := range vals {
 			bits[i] = math.Float64bits(v)
 		}
-		b := AppendFloats(nil, bits, nil)
+		b, pages := AppendFloats(nil, nil, bits, nil)
+		require.Empty(t, pages)
 		got := make([]uint64, len(vals))
-		_, err := DecodeFloats(got, b)
+		_, err := DecodeFloats(got, b, nil)
 		require.NoError(t, err, name)
 		require.Equal(t, bits, got, "%s: every bit is kept", name)
 	}
@@ -274,12 +317,18 @@ func TestWords(t *testing.T) {
 
 func FuzzInts(f *testing.F) {
 	for _, vals := range intCases() {
-		f.Add(AppendInts(nil, vals), uint16(len(vals)))
+		if len(vals) > 5000 {
+			continue
+		}
+		f.Add(AppendInts(nil, vals), uint16(len(vals)), uint16(0))
+		head, pages := AppendPagedInts(nil, nil, vals)
+		f.Add(append(head, pages...), uint16(len(vals)), uint16(len(head)))
 	}
-	f.Fuzz(func(t *testing.T, b []byte, n uint16) {
+	f.Fuzz(func(t *testing.T, b []byte, n, off uint16) {
 		dst := make([]uint64, n)
-		rest, err := DecodeInts(dst, b)
-		skipped, skipErr := SkipInts(b, int(n))
+		at := func() *PageReader { return &PageReader{Pages: memory{b, false}, Off: int(off)} }
+		rest, err := DecodePagedInts(dst, b, at())
+		skipped, skipErr := SkipPagedInts(b, int(n), at())
 		if err == nil {
 			require.NoError(t, skipErr)
 			require.Len(t, skipped, len(rest))
@@ -287,20 +336,26 @@ func FuzzInts(f *testing.F) {
 			_, err := DecodeInts(again, AppendInts(nil, dst))
 			require.NoError(t, err)
 			require.Equal(t, dst, again)
+			head, pages := AppendPagedInts(nil, nil, dst)
+			_, err = DecodePagedInts(again, head, &PageReader{Pages: memory{pages, true}})
+			require.NoError(t, err)
+			require.Equal(t, dst, again)
 		}
+		_, _, _ = FindInts(nil, b, int(n), 7, at())
 		if n > 2 {
-			_ = PickInts(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1})
-			_ = PickFloats(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1})
+			_ = PickPagedInts(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1}, *at())
+			_ = PickFloats(make([]uint64, 3), b, int(n), []uint32{0, uint32(n) / 2, uint32(n) - 1}, *at())
 			_ = PickIDs(make([]uint32, 3), b, int(n), 100, []uint32{0, uint32(n) / 2, uint32(n) - 1})
 		}
-		_, _ = DecodeFloats(dst, b)
+		_, _ = DecodeFloats(dst, b, at())
 		_, _ = DecodeIDs(make([]uint32, n), b, 100)
 		vals := make([]uint64, len(b)/8)
 		for i := range vals {
 			vals[i] = binary.LittleEndian.Uint64(b[8*i:])
 		}
 		got := make([]uint64, len(vals))
-		_, err = DecodeFloats(got, AppendFloats(nil, vals, nil))
+		head, pages := AppendFloats(nil, nil, vals, nil)
+		_, err = DecodeFloats(got, head, &PageReader{Pages: memory{pages, true}})
 		require.NoError(t, err)
 		require.Equal(t, vals, got)
 	})

@@ -3,74 +3,85 @@ package encoding
 import "encoding/binary"
 
 // FindInts appends to dst the positions, ascending, at which n integers in src are value, and returns
-// what follows the integers. Numbers are compared as they are packed; of what cannot hold the
+// what follows the integers, which may have pages. Numbers are compared as they are packed; of what cannot hold the
 // value nothing is unpacked.
-func FindInts(dst []uint32, src []byte, n int, value uint64) (found []uint32, rest []byte, err error) {
+func FindInts(dst []uint32, src []byte, n int, value uint64, pages *PageReader) (found []uint32, rest []byte, err error) {
 	if n == 0 {
 		return dst, src, nil
 	}
 	r := Reader{B: src}
-	switch r.Byte() {
+	switch mode := r.Byte(); mode {
 	case intsConst:
 		if uint64(r.Varint()) == value {
 			for i := range n {
 				dst = append(dst, uint32(i))
 			}
 		}
-	case intsFrame:
-		dst = findFrame(dst, &r, n, value)
-	case intsDelta:
-		dst = findDelta(dst, &r, n, value)
 	case intsTable:
 		dst = findTable(dst, &r, n, value)
 	default:
-		return dst, nil, ErrCorrupt
+		s, err := spansOf(r, mode, n, pages)
+		if err != nil || s.gcd == 0 {
+			return dst, nil, ErrCorrupt
+		}
+		if s.delta && s.first == value {
+			dst = append(dst, 0)
+		}
+		for s.next() {
+			if err := s.open(); err != nil {
+				return dst, nil, err
+			}
+			if s.delta {
+				dst = s.findDelta(dst, s.runs(), s.span, value)
+			} else {
+				dst = s.findFrame(dst, s.runs(), s.span, value)
+			}
+			if s.runs().Bad() {
+				return dst, nil, ErrCorrupt
+			}
+		}
+		rest, err = s.end(pages)
+		return dst, rest, err
 	}
 	return dst, r.B, r.Err()
 }
 
-func findFrame(dst []uint32, r *Reader, n int, value uint64) []uint32 {
-	gcd, base := r.Uvarint(), uint64(r.Varint())
-	number, odd := uint64(0), uint64(0)
-	if gcd > 0 {
-		number, odd = (value-base)/gcd, (value-base)%gcd
-	}
-	for start := 0; start < n; start += runLen {
-		h := readRun(r, min(n-start, runLen), false)
+func (h *runsHead) findFrame(dst []uint32, r *Reader, s span, value uint64) []uint32 {
+	number, odd := (value-h.base)/h.gcd, (value-h.base)%h.gcd
+	for start := s.from; start < s.to; start += runLen {
+		k := min(s.to-start, runLen)
+		run := readRun(r, k, false)
 		if r.Bad() {
 			return dst
 		}
-		if odd == 0 && number >= h.lo {
-			dst = findPacked(dst, h.body, start, min(n-start, runLen), h.width, number-h.lo)
+		if odd == 0 && number >= run.lo {
+			dst = findPacked(dst, run.body, start, k, run.width, number-run.lo)
 		}
 	}
 	return dst
 }
 
-func findDelta(dst []uint32, r *Reader, n int, value uint64) []uint32 {
-	gcd, base, at := r.Uvarint(), uint64(r.Varint()), uint64(r.Varint())
-	if at == value {
-		dst = append(dst, 0)
-	}
+func (h *runsHead) findDelta(dst []uint32, r *Reader, s span, value uint64) []uint32 {
+	at := s.before
 	var buf [runLen]uint64
-	for start := 1; start < n; start += runLen { // at is the value before
-		k := min(n-start, runLen)
-		h := readRun(r, k, true)
+	for start := s.from; start < s.to; start += runLen { // at is the value before
+		k := min(s.to-start, runLen)
+		run := readRun(r, k, true)
 		if r.Bad() {
 			return dst
 		}
-		least := h.lo*gcd + base
-		after := at + h.sum*gcd + least*uint64(k)
+		least := run.lo*h.gcd + h.base
+		after := at + run.sum*h.gcd + least*uint64(k)
 		// Values that only grow are between those at the ends of their run. The sum of 256 differences below
 		// 2^55 does not wrap around.
-		grows := least < 1<<54 && h.width+bitLen(gcd) <= 54
+		grows := least < 1<<54 && run.width+bitLen(h.gcd) <= 54
 		if grows && value-at > after-at {
 			at = after
 			continue
 		}
-		unpack(buf[:k], h.body, h.width)
+		unpack(buf[:k], run.body, run.width)
 		for i, d := range buf[:k] {
-			if at += d*gcd + least; at == value {
+			if at += d*h.gcd + least; at == value {
 				dst = append(dst, uint32(start+i))
 			}
 		}

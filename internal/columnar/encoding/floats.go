@@ -16,8 +16,8 @@ const (
 
 var pow10 = [maxDecimals + 1]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12}
 
-// AppendFloats appends floats, given as their bits. scratch is overwritten.
-func AppendFloats(dst []byte, vals []uint64, scratch []uint64) []byte {
+// AppendFloats appends floats, given as their bits, to head, and their pages to pages. scratch is overwritten.
+func AppendFloats(head, pages []byte, vals []uint64, scratch []uint64) (headAfter, pagesAfter []byte) {
 	if k, ok := decimals(vals); ok {
 		ints := append(scratch[:0], vals...)
 		exact := true
@@ -30,10 +30,10 @@ func AppendFloats(dst []byte, vals []uint64, scratch []uint64) []byte {
 			ints[i] = uint64(n)
 		}
 		if exact {
-			return AppendInts(append(dst, floatsDecimal, byte(k)), ints)
+			return AppendPagedInts(append(head, floatsDecimal, byte(k)), pages, ints)
 		}
 	}
-	return AppendInts(append(dst, floatsBits), vals)
+	return AppendPagedInts(append(head, floatsBits), pages, vals)
 }
 
 // decimals returns the digits after the point that all values need.
@@ -64,7 +64,7 @@ func scale(f float64, k int) (int64, bool) {
 }
 
 // DecodeFloats fills dst with the bits of floats and returns what follows.
-func DecodeFloats(dst []uint64, src []byte) ([]byte, error) {
+func DecodeFloats(dst []uint64, src []byte, pages *PageReader) ([]byte, error) {
 	r := Reader{B: src}
 	switch r.Byte() {
 	case floatsDecimal:
@@ -72,7 +72,7 @@ func DecodeFloats(dst []uint64, src []byte) ([]byte, error) {
 		if r.Bad() || k > maxDecimals {
 			return nil, ErrCorrupt
 		}
-		rest, err := DecodeInts(dst, r.B)
+		rest, err := DecodePagedInts(dst, r.B, pages)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func DecodeFloats(dst []uint64, src []byte) ([]byte, error) {
 		if r.Bad() {
 			return nil, ErrCorrupt
 		}
-		return DecodeInts(dst, r.B)
+		return DecodePagedInts(dst, r.B, pages)
 	}
 	return nil, ErrCorrupt
 }

@@ -22,6 +22,7 @@ const (
 	intsFrame = 1
 	intsDelta = 2
 	intsTable = 3
+	intsPaged = 4 // frame or delta, the runs in pages
 
 	runLen = 256
 	// Tables have so many values at most.
@@ -30,8 +31,14 @@ const (
 
 // AppendInts appends vals. Their number is the reader's to know.
 func AppendInts(dst []byte, vals []uint64) []byte {
+	dst, _ = appendInts(dst, nil, vals, false)
+	return dst
+}
+
+// appendInts appends vals to dst, and to pages what goes there.
+func appendInts(dst, pages []byte, vals []uint64, paged bool) (head, behind []byte) {
 	if len(vals) == 0 {
-		return dst
+		return dst, pages
 	}
 	same := true
 	minV, maxV := int64(vals[0]), int64(vals[0])
@@ -50,7 +57,7 @@ func AppendInts(dst []byte, vals []uint64) []byte {
 	}
 	if same {
 		dst = append(dst, intsConst)
-		return binary.AppendVarint(dst, int64(vals[0]))
+		return binary.AppendVarint(dst, int64(vals[0])), pages
 	}
 	best := newPlan(vals, uint64(minV), false)
 	if mayBeDelta(vals) {
@@ -60,9 +67,12 @@ func AppendInts(dst []byte, vals []uint64) []byte {
 	}
 	var t intTable
 	if t.fill(vals) && t.size(len(vals)) < best.size {
-		return t.append(dst, vals)
+		return t.append(dst, vals), pages
 	}
-	return best.append(dst, vals)
+	if paged && best.size >= minPaged {
+		return best.appendPaged(dst, pages, vals)
+	}
+	return best.append(dst, vals), pages
 }
 
 // sampledRuns of an array tell whether its differences are worth a look.
@@ -161,18 +171,30 @@ func (p *plan) transform(us, run []uint64, prev, lo uint64) {
 }
 
 func (p *plan) append(dst []byte, vals []uint64) []byte {
+	dst = p.appendHead(slices.Grow(dst, p.size), vals[0])
+	if p.delta {
+		return p.appendRuns(dst, vals[1:], vals[0])
+	}
+	return p.appendRuns(dst, vals, 0)
+}
+
+// appendHead appends all but the runs.
+func (p *plan) appendHead(dst []byte, first uint64) []byte {
 	mode := byte(intsFrame)
 	if p.delta {
 		mode = intsDelta
 	}
-	dst = append(slices.Grow(dst, p.size), mode)
+	dst = append(dst, mode)
 	dst = binary.AppendUvarint(dst, p.gcd)
 	dst = binary.AppendVarint(dst, int64(p.base))
-	prev := uint64(0)
 	if p.delta {
-		dst = binary.AppendVarint(dst, int64(vals[0]))
-		prev, vals = vals[0], vals[1:]
+		dst = binary.AppendVarint(dst, int64(first))
 	}
+	return dst
+}
+
+// appendRuns appends runs of values that follow prev.
+func (p *plan) appendRuns(dst []byte, vals []uint64, prev uint64) []byte {
 	var buf [runLen]uint64
 	for len(vals) > 0 {
 		k := min(len(vals), runLen)
@@ -252,60 +274,36 @@ func commonDivisor(vals []uint64, base uint64, delta bool) uint64 {
 }
 
 // DecodeInts fills dst from src and returns what follows.
-func DecodeInts(dst []uint64, src []byte) ([]byte, error) {
-	if len(dst) == 0 {
-		return src, nil
-	}
-	if len(src) == 0 {
-		return nil, ErrCorrupt
-	}
-	mode := src[0]
-	r := Reader{B: src[1:]}
-	switch mode {
-	case intsConst:
-		v := uint64(r.Varint())
-		for i := range dst {
-			dst[i] = v
-		}
-		return r.B, r.Err()
-	case intsTable:
-		return decodeTable(dst, &r)
-	case intsFrame, intsDelta:
-	default:
-		return nil, ErrCorrupt
-	}
-	gcd, base := r.Uvarint(), uint64(r.Varint())
-	out, sum := dst, uint64(0)
-	if mode == intsDelta {
-		sum = uint64(r.Varint())
-		dst[0], out = sum, dst[1:]
-	}
-	for rest := out; len(rest) > 0; {
-		run := rest[:min(len(rest), runLen)]
-		h := readRun(&r, len(run), mode == intsDelta)
+func DecodeInts(dst []uint64, src []byte) ([]byte, error) { return DecodePagedInts(dst, src, nil) }
+
+// decode fills dst with values that follow sum.
+func (h *runsHead) decode(dst []uint64, r *Reader, sum uint64) error {
+	for len(dst) > 0 {
+		run := dst[:min(len(dst), runLen)]
+		s := readRun(r, len(run), h.delta)
 		if r.Bad() {
-			return nil, ErrCorrupt
+			return ErrCorrupt
 		}
-		unpack(run, h.body, h.width)
-		add := h.lo*gcd + base
+		unpack(run, s.body, s.width)
+		add := s.lo*h.gcd + h.base
 		switch {
-		case mode == intsDelta:
+		case h.delta:
 			for i := range run {
-				sum += run[i]*gcd + add
+				sum += run[i]*h.gcd + add
 				run[i] = sum
 			}
-		case gcd == 1:
+		case h.gcd == 1:
 			for i := range run {
 				run[i] += add
 			}
 		default:
 			for i := range run {
-				run[i] = run[i]*gcd + add
+				run[i] = run[i]*h.gcd + add
 			}
 		}
-		rest = rest[len(run):]
+		dst = dst[len(run):]
 	}
-	return r.B, r.Err()
+	return nil
 }
 
 func uvarintLen(v uint64) int { return int(bitLen(v|1)+6) / 7 }

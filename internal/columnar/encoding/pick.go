@@ -7,6 +7,11 @@ import "math"
 
 // PickInts sets dst[i] to the value at idx[i] of n integers in src.
 func PickInts(dst []uint64, src []byte, n int, idx []uint32) error {
+	return PickPagedInts(dst, src, n, idx, PageReader{})
+}
+
+// PickPagedInts is PickInts for integers that may have pages, of which it reads those that it needs.
+func PickPagedInts(dst []uint64, src []byte, n int, idx []uint32, pages PageReader) error {
 	if len(idx) == 0 {
 		return nil
 	}
@@ -14,60 +19,88 @@ func PickInts(dst []uint64, src []byte, n int, idx []uint32) error {
 		return ErrCorrupt
 	}
 	r := Reader{B: src}
-	switch r.Byte() {
+	switch mode := r.Byte(); mode {
 	case intsConst:
 		v := uint64(r.Varint())
 		for i := range idx {
 			dst[i] = v
 		}
 		return r.Err()
-	case intsFrame:
-		return pickFrame(dst, &r, n, idx)
-	case intsDelta:
-		return pickDelta(dst, &r, n, idx)
 	case intsTable:
 		return pickTable(dst, &r, n, idx)
+	default:
+		s, err := spansOf(r, mode, n, &pages)
+		if err != nil {
+			return err
+		}
+		return s.pick(dst, idx)
 	}
-	return ErrCorrupt
 }
 
-func pickFrame(dst []uint64, r *Reader, n int, idx []uint32) error {
-	gcd, base := r.Uvarint(), uint64(r.Varint())
-	for i, start := 0, 0; i < len(idx); start += runLen {
-		end := min(start+runLen, n)
-		h := readRun(r, end-start, false)
+func (s *spans) pick(dst []uint64, idx []uint32) error {
+	i := 0
+	if s.delta {
+		for ; i < len(idx) && idx[i] == 0; i++ {
+			dst[i] = s.first
+		}
+	}
+	for i < len(idx) && s.next() {
+		j := i
+		for j < len(idx) && int(idx[j]) < s.to {
+			j++
+		}
+		if i == j {
+			continue
+		}
+		err := s.open()
+		if err != nil {
+			return err
+		}
+		if s.delta {
+			err = s.pickDelta(dst[i:j], s.runs(), s.span, idx[i:j])
+		} else {
+			err = s.pickFrame(dst[i:j], s.runs(), s.span, idx[i:j])
+		}
+		if err != nil {
+			return err
+		}
+		i = j
+	}
+	return s.r.Err()
+}
+
+func (h *runsHead) pickFrame(dst []uint64, r *Reader, s span, idx []uint32) error {
+	for i, start := 0, s.from; i < len(idx); start += runLen {
+		end := min(start+runLen, s.to)
+		run := readRun(r, end-start, false)
 		if r.Bad() || int(idx[i]) < start {
 			return ErrCorrupt
 		}
 		for ; i < len(idx) && int(idx[i]) < end; i++ {
-			dst[i] = (unpackOne(h.body, int(idx[i])-start, h.width)+h.lo)*gcd + base
+			dst[i] = (unpackOne(run.body, int(idx[i])-start, run.width)+run.lo)*h.gcd + h.base
 		}
 	}
 	return nil
 }
 
-func pickDelta(dst []uint64, r *Reader, n int, idx []uint32) error {
-	gcd, base, value := r.Uvarint(), uint64(r.Varint()), uint64(r.Varint())
-	i := 0
-	for ; i < len(idx) && idx[i] == 0; i++ {
-		dst[i] = value
-	}
+func (h *runsHead) pickDelta(dst []uint64, r *Reader, s span, idx []uint32) error {
+	value := s.before
 	var buf [runLen]uint64
-	for start := 1; i < len(idx); start += runLen { // value is that of start-1
-		end := min(start+runLen, n)
-		h := readRun(r, end-start, true)
+	for i, start := 0, s.from; i < len(idx); start += runLen { // value is that of start-1
+		end := min(start+runLen, s.to)
+		run := readRun(r, end-start, true)
 		if r.Bad() || int(idx[i]) < start {
 			return ErrCorrupt
 		}
-		after := value + (h.sum+h.lo*uint64(end-start))*gcd + base*uint64(end-start)
+		after := value + (run.sum+run.lo*uint64(end-start))*h.gcd + h.base*uint64(end-start)
 		if int(idx[i]) >= end {
 			value = after
 			continue
 		}
-		unpack(buf[:end-start], h.body, h.width)
+		unpack(buf[:end-start], run.body, run.width)
 		for at := start; i < len(idx) && int(idx[i]) < end; i++ {
 			for ; at <= int(idx[i]); at++ {
-				value += (buf[at-start]+h.lo)*gcd + base
+				value += (buf[at-start]+run.lo)*h.gcd + h.base
 			}
 			dst[i] = value
 		}
@@ -77,37 +110,7 @@ func pickDelta(dst []uint64, r *Reader, n int, idx []uint32) error {
 }
 
 // SkipInts returns what follows n integers in src.
-func SkipInts(src []byte, n int) ([]byte, error) {
-	if n == 0 {
-		return src, nil
-	}
-	r := Reader{B: src}
-	switch mode := r.Byte(); mode {
-	case intsConst:
-		r.Varint()
-	case intsTable:
-		var room [maxTable]uint64
-		readTable(&r, &room)
-		rest, err := SkipIDs(r.B, n)
-		if r.Bad() {
-			return nil, ErrCorrupt
-		}
-		return rest, err
-	case intsFrame, intsDelta:
-		r.Uvarint()
-		r.Varint()
-		if mode == intsDelta {
-			r.Varint()
-			n--
-		}
-		for ; n > 0 && !r.Bad(); n -= runLen {
-			readRun(&r, min(n, runLen), mode == intsDelta)
-		}
-	default:
-		return nil, ErrCorrupt
-	}
-	return r.B, r.Err()
-}
+func SkipInts(src []byte, n int) ([]byte, error) { return SkipPagedInts(src, n, nil) }
 
 // SkipIDs returns what follows count dictionary IDs in src.
 func SkipIDs(src []byte, count int) ([]byte, error) {
@@ -120,8 +123,8 @@ func SkipIDs(src []byte, count int) ([]byte, error) {
 	return r.B, r.Err()
 }
 
-// PickFloats sets dst[i] to the bits of the value at idx[i] of n floats in src.
-func PickFloats(dst []uint64, src []byte, n int, idx []uint32) error {
+// PickFloats sets dst[i] to the bits of the value at idx[i] of n floats in src, and reads the pages that it needs.
+func PickFloats(dst []uint64, src []byte, n int, idx []uint32, pages PageReader) error {
 	r := Reader{B: src}
 	switch r.Byte() {
 	case floatsDecimal:
@@ -129,7 +132,7 @@ func PickFloats(dst []uint64, src []byte, n int, idx []uint32) error {
 		if r.Bad() || k > maxDecimals {
 			return ErrCorrupt
 		}
-		if err := PickInts(dst, r.B, n, idx); err != nil {
+		if err := PickPagedInts(dst, r.B, n, idx, pages); err != nil {
 			return err
 		}
 		for i := range idx {
@@ -140,7 +143,7 @@ func PickFloats(dst []uint64, src []byte, n int, idx []uint32) error {
 		if r.Bad() {
 			return ErrCorrupt
 		}
-		return PickInts(dst, r.B, n, idx)
+		return PickPagedInts(dst, r.B, n, idx, pages)
 	}
 	return ErrCorrupt
 }

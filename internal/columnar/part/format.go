@@ -12,9 +12,9 @@ var ErrCorrupt = errors.New("part: corrupt")
 const (
 	magicHead = "BELFPRT\x00"
 	magicTail = "\x00TRPFLEB"
-	version   = 4
+	version   = 5
 	// The oldest version that is read. Version 2 lacks gram filters, templates and tables of
-	// integers, version 3 groups and runs in ID indexes.
+	// integers, version 3 groups and runs in ID indexes, version 4 pages of integers.
 	oldestVersion = 2
 
 	headerLen  = 16

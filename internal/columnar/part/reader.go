@@ -332,7 +332,11 @@ func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byt
 
 // ReadHead returns the lengths of the runs of the block's streams and its rows' times.
 func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
-	raw, err := r.read(io, b.off, b.len, b.crc, false)
+	n := b.len
+	if len(b.Columns) > 0 {
+		n = int(b.Columns[0].Off - b.off) // with the pages
+	}
+	raw, pages, err := r.readWhole(io, b.off, b.len, n, b.crc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -341,10 +345,53 @@ func (r *Reader) ReadHead(io *IO, b *Block) (runs, times []uint64, err error) {
 		return nil, nil, err
 	}
 	times = io.Arena.Words(b.Rows)
-	if _, err := encoding.DecodeInts(times, rest); err != nil {
-		return nil, nil, corrupt("block head")
+	if _, err := encoding.DecodePagedInts(times, rest, &encoding.PageReader{Pages: pages, Off: b.len}); err != nil {
+		return nil, nil, blamed("block head", err)
 	}
 	return runs, times, nil
+}
+
+// readWhole reads a verified head and its pages, n bytes together, at once.
+func (r *Reader) readWhole(io *IO, off int64, headLen, n int, crc uint32) (head []byte, pages heldPages, err error) {
+	pages.ChunkPages = ChunkPages{R: r, IO: io, Off: off}
+	if off < 0 || headLen < 0 || n < headLen || off > r.Meta.Size-int64(n) {
+		return nil, pages, corrupt("reference outside of the file")
+	}
+	pages.held = io.Arena.Bytes(n)
+	if _, err := r.f.ReadAt(pages.held, off); err != nil {
+		return nil, pages, fmt.Errorf("part: read: %w", err)
+	}
+	io.BytesRead += int64(n)
+	if crc32.Checksum(pages.held[:headLen], encoding.Castagnoli) != crc {
+		return nil, pages, corrupt("checksum")
+	}
+	return pages.held[:headLen], pages, nil
+}
+
+// heldPages are pages of which the first ones are in memory.
+type heldPages struct {
+	ChunkPages
+	held []byte // from the chunk's begin on, to be verified
+}
+
+// ReadPage implements column.Pages.
+func (p heldPages) ReadPage(off, n int, crc uint32) ([]byte, error) {
+	if off < 0 || n < 0 || off > len(p.held)-n {
+		return p.ChunkPages.ReadPage(off, n, crc)
+	}
+	b := p.held[off : off+n : off+n]
+	if crc32.Checksum(b, encoding.Castagnoli) != crc {
+		return nil, corrupt("checksum")
+	}
+	return b, nil
+}
+
+// blamed says what is corrupt, if that is the error.
+func blamed(what string, err error) error {
+	if errors.Is(err, encoding.ErrCorrupt) {
+		return corrupt(what)
+	}
+	return err
 }
 
 // decodeRuns decodes the lengths of the runs of a block's streams, and returns what follows.
@@ -368,7 +415,7 @@ func decodeRuns(io *IO, b *Block, raw []byte) (runs []uint64, rest []byte, err e
 
 // PickHead returns what ReadHead does, with the times of the given rows only.
 func (r *Reader) PickHead(io *IO, b *Block, sel []uint32) (runs, times []uint64, err error) {
-	raw, err := r.readFew(io, b.off, b.len, b.crc, false)
+	raw, err := r.readFew(io, b.off, b.len, b.crc, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -377,8 +424,9 @@ func (r *Reader) PickHead(io *IO, b *Block, sel []uint32) (runs, times []uint64,
 		return nil, nil, err
 	}
 	times = io.Arena.Words(len(sel))
-	if encoding.PickInts(times, rest, b.Rows, sel) != nil {
-		return nil, nil, corrupt("block head")
+	io.pages = ChunkPages{r, io, b.off, true}
+	if err := encoding.PickPagedInts(times, rest, b.Rows, sel, encoding.PageReader{Pages: &io.pages, Off: b.len}); err != nil {
+		return nil, nil, blamed("block head", err)
 	}
 	return runs, times, nil
 }
@@ -393,23 +441,21 @@ func (r *Reader) PickColumn(io *IO, b *Block, c *BlockColumn, sel []uint32) (*co
 	def := &r.Columns[c.Column]
 	io.pages = ChunkPages{r, io, c.Off, true}
 	v, n, err := column.Pick(head, def.Kind, b.Rows, sel, &io.pages, r.codec, io.Arena)
-	if errors.Is(err, encoding.ErrCorrupt) {
-		err = corrupt("column " + def.Name)
-	}
-	return v, n, err
+	return v, n, blamed("column "+def.Name, err)
 }
 
-// OpenColumn decodes the head of a column's chunk.
+// OpenColumn decodes the head of a column's chunk, and all of numbers.
 func (r *Reader) OpenColumn(io *IO, b *Block, c *BlockColumn) (*column.Chunk, error) {
-	head, err := r.read(io, c.Off, c.HeadLen, c.HeadCRC, true)
+	def, n := &r.Columns[c.Column], c.HeadLen
+	if !def.Kind.VarWidth() {
+		n = c.Len
+	}
+	head, pages, err := r.readWhole(io, c.Off, c.HeadLen, n, c.HeadCRC)
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := column.Open(head, r.Columns[c.Column].Kind, b.Rows, r.codec, io.Arena)
-	if err != nil {
-		return nil, corrupt("column " + r.Columns[c.Column].Name)
-	}
-	return chunk, nil
+	chunk, err := column.Open(head, def.Kind, b.Rows, pages, r.codec, io.Arena)
+	return chunk, blamed("column "+def.Name, err)
 }
 
 // ChunkPages reads the pages of one chunk.

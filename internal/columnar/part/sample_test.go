@@ -85,7 +85,7 @@ func TestOldVersions(t *testing.T) {
 	now, err := mem.Open("now")
 	require.NoError(t, err)
 	files := map[string]vfs.File{"now": now}
-	for _, name := range []string{"v2.part", "v3.part"} {
+	for _, name := range []string{"v2.part", "v3.part", "v4.part"} {
 		f, err := vfs.OS{}.Open("testdata/" + name)
 		require.NoError(t, err)
 		files[name] = f

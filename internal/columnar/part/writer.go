@@ -24,6 +24,7 @@ type Writer struct {
 
 	off     int64
 	buf     []byte
+	pages   []byte // of the times
 	words   []uint64
 	mem     *slab.Set // nil: the heap
 	rows    int       // that will be written, at most, if that is known
@@ -58,7 +59,7 @@ func NewWriter(f vfs.File, codec *encoding.Codec, level encoding.Level, pageByte
 func (w *Writer) Reset(f vfs.File, level encoding.Level, pageBytes int) {
 	w.enc.Reset(pageBytes)
 	*w = Writer{
-		f: f, codec: w.codec, enc: w.enc, level: level, buf: w.buf[:0], words: w.words[:0],
+		f: f, codec: w.codec, enc: w.enc, level: level, buf: w.buf[:0], pages: w.pages[:0], words: w.words[:0],
 		index: map[columnKey]int{}, ids: map[int]*idEntries{},
 	}
 	w.buf = append(w.buf, magicHead...)
@@ -142,9 +143,10 @@ func (w *Writer) WriteBlock(times []uint64, runs []Run, cols []Values) error {
 	}
 	b.LastStream = len(w.streams) - 1
 	w.buf = encoding.AppendInts(w.buf, w.words)
-	w.buf = encoding.AppendInts(w.buf, times)
+	w.buf, w.pages = encoding.AppendPagedInts(w.buf, w.pages[:0], times)
 	b.len = len(w.buf) - start
 	b.crc = crc32.Checksum(w.buf[start:], encoding.Castagnoli)
+	w.buf = append(w.buf, w.pages...)
 
 	slices.SortFunc(cols, func(x, y Values) int { return x.Column - y.Column })
 	w.noteHeads(cols, n)
