@@ -80,6 +80,7 @@ func fleetQueries() []fleetQuery {
 		{"top", `topk by (service) (5, rate(http_requests_total[5m]))`},
 		{"quantile", `quantile by (service) (0.95, rate(http_requests_total[5m]))`},
 		{"stddev", `stddev by (service) (rate(http_requests_total[5m]))`},
+		{"values", `count_values by (service) ("v", round(rate(http_requests_total[5m]), 0.1))`},
 		{"ratio", `sum by (service) (rate(http_requests_total[2m]) / rate(http_requests_total[5m]))`},
 		{"join", `sum by (area) (rate(http_requests_total[2m]) * on (pod, service) group_left (area) memory_bytes{area="16"})`},
 		{"and", `sum by (service) (rate(http_requests_total[5m]) and on (pod, service) memory_bytes{area="16"} > 100)`},

@@ -120,6 +120,21 @@ func TestHistogramsKeepToTheSampleLimit(t *testing.T) {
 	}
 }
 
+// Values that nearly every sample has another of are not counted in columns.
+func TestManyValuesFallBack(t *testing.T) {
+	s := newScriptStore(t)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	fill(t, s, 800)
+	e := NewEngine(Options{Name: "x", Config: scriptConfig(), Registerer: prometheus.NewRegistry()})
+	p := pairOf(engineOpts(Options{Config: scriptConfig()}))
+	for expr, path := range map[string]string{`count_values("v", requests_total)`: pathGeneral, `count_values("v", requests_total % 50)`: pathFragments} {
+		reason := map[string]string{pathGeneral: "data"}[path]
+		got := execRange(context.Background(), e, s, expr)
+		require.Empty(t, difference(expr, execRange(context.Background(), p.plain, s, expr), got), expr)
+		require.InDelta(t, 1, testutil.ToFloat64(e.metrics.queries.WithLabelValues(path, reason)), 0, expr)
+	}
+}
+
 // slowStore is a store whose series go on until the query is cancelled.
 type slowStore struct {
 	storage.Storage

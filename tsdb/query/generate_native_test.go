@@ -244,11 +244,13 @@ func (r nativeExprs) histograms(depth int) string {
 		return r.leaf()
 	}
 	in := func() string { return r.histograms(depth - 1) }
-	switch r.IntN(14) {
+	switch r.IntN(15) {
 	case 0, 1, 2, 3, 4:
 		return pick(r.exprs, "sum", "sum", "sum", "avg", "avg", "count", "group", "min", "max", "stddev") + r.grouping() + " (" + in() + ")"
 	case 5:
-		return pick(r.exprs, "quantile", "topk", "bottomk", "count_values", "limitk") + r.grouping() + " (1, " + in() + ")"
+		return pick(r.exprs, "quantile", "topk", "bottomk", "limitk") + r.grouping() + " (1, " + in() + ")"
+	case 13:
+		return "count_values" + r.grouping() + ` ("v", ` + in() + ")"
 	case 6, 7:
 		return "(" + in() + pick(r.exprs, " * ", " * ", " / ", " / ", " + ", " - ", " > ", " == bool ") + r.number() + ")"
 	case 8:

@@ -147,7 +147,10 @@ func (r exprs) vector(depth int) string {
 	case 0, 1, 2, 3, 4:
 		return pick(r, "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar") + r.grouping() + " (" + in() + ")"
 	case 5:
-		return pick(r, "quantile", "quantile", "count_values") + r.grouping() + " (" + pick(r, "1", "0.5", "0", "0.93") + ", " + in() + ")"
+		if r.IntN(3) == 0 {
+			return "count_values" + r.grouping() + ` ("` + pick(r, "v", "le", "job") + `", ` + pick(r, "round", "sgn", "") + "(" + in() + "))"
+		}
+		return "quantile" + r.grouping() + " (" + pick(r, "1", "0.5", "0", "0.93") + ", " + in() + ")"
 	case 16, 17:
 		// Which of equal values it takes, both engines decide in the same way; but sums
 		// that are nearly equal are not.

@@ -21,6 +21,8 @@ type group struct {
 	order  int       // of the first series
 
 	natives *nativeSums // nil without histograms
+
+	values map[uint64]*counted // of count_values, by their bits
 }
 
 // groups are the groups that one worker has seen.
@@ -29,6 +31,7 @@ type groups struct {
 	dropName bool
 	steps    int
 	byKey    map[uint64]*group
+	values   int // that are counted, in all groups
 
 	excluded []string // sorted, for the key of without
 	buf      []byte
@@ -161,6 +164,10 @@ func (gr *group) addExtreme(vals []float64, ahead func(a, b float64) bool) {
 // merge counts what another worker has counted of the same group.
 func (gr *group) merge(op parser.ItemType, other *group) {
 	gr.inf = gr.inf || other.inf
+	if op == parser.COUNT_VALUES {
+		gr.mergeValues(other)
+		return
+	}
 	if other.natives != nil {
 		if gr.natives == nil {
 			gr.natives = other.natives

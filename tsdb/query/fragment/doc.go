@@ -8,8 +8,8 @@
 // of operations on each value by itself (arithmetic and comparison with numbers,
 // mathematical functions, statistics of native histograms), then possibly
 // histogram_quantile or histogram_fraction and more such operations, then possibly an
-// aggregation by sum, avg, min, max, count, group, stddev, stdvar, quantile, topk or
-// bottomk. Functions of histograms may be of an aggregation, too. What is left of the
+// aggregation by sum, avg, min, max, count, group, stddev, stdvar, quantile, topk,
+// bottomk or count_values. Functions of histograms may be of an aggregation, too. What is left of the
 // expression has a selector in the place of each fragment, which the engine reads from
 // memory, so joins with what is no fragment and everything else of the language behave
 // as they always do.

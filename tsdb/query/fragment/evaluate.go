@@ -426,11 +426,7 @@ func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 				return err
 			}
 		}
-		g.add(w.groups.agg.op, w.vals)
-		if w.natives.n > 0 {
-			return w.e.hold(g.addHistograms(w.groups.agg.op, &w.natives))
-		}
-		return nil
+		return w.aggregate(g, order)
 	}
 	var histograms []*histogram.FloatHistogram
 	if w.natives.n > 0 {
@@ -443,6 +439,26 @@ func (w *worker) keep(ls labels.Labels, group uint64, order int) error {
 		ls = ls.DropReserved(schema.IsMetadataLabel)
 	}
 	w.out = append(w.out, Series{ls, slices.Clone(w.vals), histograms, order, group})
+	return nil
+}
+
+// aggregate adds the values to a group.
+func (w *worker) aggregate(g *group, order int) error {
+	op := w.groups.agg.op
+	if op == parser.COUNT_VALUES {
+		if w.natives.n > 0 {
+			return ErrFallback // of histograms, it counts what they are written like
+		}
+		more, err := w.groups.count(g, w.vals, order)
+		if err != nil {
+			return err
+		}
+		return w.e.hold(more)
+	}
+	g.add(op, w.vals)
+	if w.natives.n > 0 {
+		return w.e.hold(g.addHistograms(op, &w.natives))
+	}
 	return nil
 }
 
@@ -520,6 +536,14 @@ func (e *evaluation) merge(annos *annotations.Annotations) (out []Series, err er
 		}
 	}
 	for _, g := range all.byKey {
+		if e.f.agg.op == parser.COUNT_VALUES {
+			series, err := e.countedValues(g)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, series...)
+			continue
+		}
 		s := Series{Labels: g.labels, order: g.order}
 		if g.natives != nil {
 			if s.Histograms, err = g.natives.finish(e.f, g.n, annos); err != nil {

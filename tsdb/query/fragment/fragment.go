@@ -64,6 +64,7 @@ type aggregation struct {
 	without  bool
 	grouping []string               // sorted
 	param    float64                // from 0 to 1 of a quantile; how many of topk, at least 1
+	label    string                 // of the values that are counted
 	pos      posrange.PositionRange // that remarks are about
 }
 

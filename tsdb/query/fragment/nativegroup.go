@@ -13,7 +13,7 @@ import (
 // ignoresHistograms reports whether the aggregation is of floats only.
 func (a *aggregation) ignoresHistograms() bool {
 	switch a.op {
-	case parser.SUM, parser.AVG, parser.COUNT, parser.GROUP:
+	case parser.SUM, parser.AVG, parser.COUNT, parser.GROUP, parser.COUNT_VALUES:
 		return false
 	}
 	return true

@@ -195,6 +195,10 @@ func (s *splitter) aggregation(f *Fragment, a *parser.AggregateExpr) bool {
 		if !f.agg.number(a.Param, 0, 1) {
 			return false
 		}
+	case parser.COUNT_VALUES:
+		if !f.agg.countValues(a.Param) {
+			return false
+		}
 	case parser.TOPK, parser.BOTTOMK: // the series are in the result, with their names
 		if s.rules.DelayedNames || !f.agg.number(a.Param, 1, maxTop) {
 			return false

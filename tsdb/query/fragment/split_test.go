@@ -60,7 +60,8 @@ func TestSplit(t *testing.T) {
 		`sum(x * time())`:                             `sum(x * time())`,
 		`max_over_time(sum(x)[1h:1m] @ end())`:        `max_over_time(sum(x)[1h:1m] @ end())`,
 		`absent_over_time(x[5m])`:                     `absent_over_time(x[5m])`,
-		`count_values("v", x)`:                        `count_values("v", x)`,
+		`count_values("v", x)`:                        "root",
+		`count_values without (v) ("v", x)`:           `count_values without (v) ("v", x)`,
 		`double_exponential_smoothing(x[5m], 2, 3)`:   `double_exponential_smoothing(x[5m], 2, 3)`,
 	} {
 		e, err := testParser().ParseExpr(expr)
