@@ -134,6 +134,7 @@ func BenchmarkQuery(b *testing.B) {
 		`{ } | rate() by (resource.service.name)`,
 		`{ status = error } | rate() by (resource.service.name)`,
 		`{ } | quantile_over_time(duration, 0.99) by (name)`,
+		`{ } | compare({ status = error })`,
 	} {
 		q, err := traceql.Parse(query)
 		require.NoError(b, err)
