@@ -9,7 +9,9 @@ import (
 )
 
 func TestOnlyPagesThatAreTheFilesAreGivenBack(t *testing.T) {
-	const smaps = `00400000-00402000 r--p 00000000 fe:00 42         /usr/bin/belfry
+	const smaps = `00100000-00102000 r--p 00000000 fe:00 41         /opt/usr/bin/belfry
+Anonymous:             0 kB
+00400000-00402000 r--p 00000000 fe:00 42         /usr/bin/belfry
 Size:                  8 kB
 Rss:                   8 kB
 Anonymous:             0 kB
@@ -24,7 +26,7 @@ Anonymous:             4 kB
 Anonymous:             0 kB
 7f1cd000-7f1ce000 r--p 00000000 fe:00 43         /usr/lib/libc.so.6
 Anonymous:             0 kB
-7f1ce000-7f1cf000 r--p 00000000 fe:00 44         /opt/usr/bin/belfry
+7f1ce000-7f1cf000 r--p 00000000 fe:00 42         /usr/bin/belfry
 Anonymous:             0 kB
 7f2cd000-7f2ce000 rw-p 00000000 00:00 0 
 Anonymous:             0 kB
