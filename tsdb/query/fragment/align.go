@@ -13,8 +13,7 @@ import (
 type aligner struct {
 	positive, negative           []int32 // indexes of all buckets, in order
 	positiveSpans, negativeSpans []histogram.Span
-	runs                         []flatRun
-	scratch                      []float64
+	positiveMoves, negativeMoves moves
 }
 
 // align changes histograms in place. Those that have the same schema, zero bucket and
@@ -53,23 +52,35 @@ func (a *aligner) widen(points []promql.HPoint) {
 	a.positiveSpans, a.negativeSpans = spansOf(a.positiveSpans[:0], a.positive), spansOf(a.negativeSpans[:0], a.negative)
 	for i := range points {
 		h := points[i].H
-		h.PositiveSpans, h.PositiveBuckets = a.spread(h.PositiveSpans, h.PositiveBuckets, a.positiveSpans, a.positive)
-		h.NegativeSpans, h.NegativeBuckets = a.spread(h.NegativeSpans, h.NegativeBuckets, a.negativeSpans, a.negative)
+		h.PositiveSpans, h.PositiveBuckets = a.positiveMoves.spread(h.PositiveSpans, h.PositiveBuckets, a.positiveSpans, a.positive)
+		h.NegativeSpans, h.NegativeBuckets = a.negativeMoves.spread(h.NegativeSpans, h.NegativeBuckets, a.negativeSpans, a.negative)
 	}
+	a.positiveMoves.known, a.negativeMoves.known = false, false
+}
+
+// moves say where the buckets of some spans go. Histograms of one chunk have the same.
+type moves struct {
+	known   bool
+	spans   []histogram.Span
+	runs    []flatRun
+	scratch []float64
 }
 
 // spread returns buckets that lie where all have to be, in the memory of those that
 // they are made of.
-func (a *aligner) spread(spans []histogram.Span, buckets []float64, all []histogram.Span, columns []int32) ([]histogram.Span, []float64) {
+func (m *moves) spread(spans []histogram.Span, buckets []float64, all []histogram.Span, columns []int32) ([]histogram.Span, []float64) {
 	if slices.Equal(spans, all) {
 		return spans, buckets
 	}
-	a.scratch = append(a.scratch[:0], buckets...)
-	a.runs = runsOf(a.runs[:0], columns, spans, 0, 0)
+	if !m.known || !slices.Equal(m.spans, spans) {
+		m.known, m.spans = true, append(m.spans[:0], spans...)
+		m.runs = runsOf(m.runs[:0], columns, spans, 0, 0)
+	}
+	m.scratch = append(m.scratch[:0], buckets...)
 	buckets = slices.Grow(buckets[:0], len(columns))[:len(columns)]
 	clear(buckets)
-	for _, r := range a.runs {
-		copy(buckets[r.column:], a.scratch[r.from:r.to])
+	for _, r := range m.runs {
+		copy(buckets[r.column:], m.scratch[r.from:r.to])
 	}
 	return append(spans[:0], all...), buckets
 }
