@@ -57,7 +57,9 @@ func TestPathsAreCounted(t *testing.T) {
 		{"sum(rate(native[5m]))", pathFragments, ""},
 		{"histogram_count(sum(rate(native[5m])))", pathFragments, ""},
 		{"histogram_quantile(0.9, sum(rate(native[5m])))", pathFragments, ""},
-		{"sum(native) + sum(native)", pathGeneral, "data"},
+		{"sum(native) + sum(native)", pathFragments, ""},
+		{"rate(max_over_time(native[5m])[10m:1m])", pathMixed, ""},
+		{`count_values("v", native)`, pathGeneral, "data"},
 		{"vector(1)", pathGeneral, "no_fragment"},
 		{"sum(requests_total @ 100)", pathGeneral, "no_fragment"},
 	} {

@@ -250,7 +250,8 @@ func (r nativeExprs) histograms(depth int) string {
 	case 5:
 		return pick(r.exprs, "quantile", "topk", "bottomk", "limitk") + r.grouping() + " (1, " + in() + ")"
 	case 13:
-		return "count_values" + r.grouping() + ` ("v", ` + in() + ")"
+		// Rounding would show in labels.
+		return "count_values" + r.grouping() + ` ("v", ` + r.leaf() + ")"
 	case 6, 7:
 		return "(" + in() + pick(r.exprs, " * ", " * ", " / ", " / ", " + ", " - ", " > ", " == bool ") + r.number() + ")"
 	case 8:

@@ -148,7 +148,7 @@ func (r exprs) vector(depth int) string {
 		return pick(r, "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar") + r.grouping() + " (" + in() + ")"
 	case 5:
 		if r.IntN(3) == 0 {
-			return "count_values" + r.grouping() + ` ("` + pick(r, "v", "le", "job") + `", ` + pick(r, "round", "sgn", "") + "(" + in() + "))"
+			return "count_values" + r.grouping() + ` ("` + pick(r, "v", "le", "job") + `", ` + pick(r, "round("+in()+")", "sgn("+in()+")", r.vector(0)) + ")"
 		}
 		return "quantile" + r.grouping() + " (" + pick(r, "1", "0.5", "0", "0.93") + ", " + in() + ")"
 	case 16, 17:

@@ -17,8 +17,8 @@
 // Results are Prometheus' own: the functions over ranges are its
 // implementations, or ours that give the same bits. Only sums over series are
 // added in another order. Data that a fragment does not handle (two series that
-// become one or match alike, an operation between native histograms) fails with
-// ErrFallback, and the whole query has to be given to Prometheus' engine.
+// become one or match alike) fails with ErrFallback, and the whole query has to be
+// given to Prometheus' engine.
 //
 // Native histograms are decoded a series at a time into memory that the next series
 // uses again. Those of a window that have the same buckets are subtracted bucket by

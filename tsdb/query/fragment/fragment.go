@@ -51,6 +51,7 @@ type Fragment struct {
 	dropName bool // a function or operation drops the metric's name
 	delayed  bool // it drops it at the end of the evaluation
 	stats    bool // of native histograms, counts and sums are looked at only
+	direct   bool // nothing is made of several histograms, but by a function over a range
 	sub      bool // a subquery is of it
 	agg      *aggregation
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
 )
 
 // join is an operation between each series of one fragment and the one series of
@@ -21,6 +22,7 @@ type join struct {
 	names    []string // sorted
 	dropName bool
 	op       joinOp
+	native   nativeJoin
 
 	// many says that several series of a side may match one of the other, as with
 	// group_left, or, if swapped, group_right. include are labels of the one.
@@ -41,6 +43,7 @@ func newJoin(e *parser.BinaryExpr) *join {
 	j := &join{
 		on: m.On, names: slices.Clone(m.MatchingLabels),
 		many: m.Card != parser.CardOneToOne, swapped: m.Card == parser.CardOneToMany, include: m.Include,
+		native: nativeJoin{e.Op, e.ReturnBool, e.PositionRange()},
 	}
 	if !j.on {
 		j.names = append(j.names, model.MetricNameLabel)
@@ -95,7 +98,7 @@ func (j *join) pairs(left, right *Result) (pairs []pair, err error) {
 	for i := range one {
 		key := matchKey(&buf, one[i].Labels, j.on, j.names)
 		for _, s := range ones[key] {
-			if !j.many || overlap(s.Values, one[i].Values) {
+			if !j.many || overlap(s, &one[i]) {
 				return nil, errAlike
 			}
 		}
@@ -129,23 +132,30 @@ func matchKey(buf *[]byte, ls labels.Labels, on bool, names []string) (key uint6
 	return key
 }
 
-// overlap reports whether two series have a value at the same time.
-func overlap(a, b []float64) bool {
-	for i, v := range a {
-		if !isAbsent(v) && !isAbsent(b[i]) {
+// overlap reports whether two series have a sample at the same time.
+func overlap(a, b *Series) bool {
+	native := a.Histograms != nil || b.Histograms != nil
+	for i, v := range a.Values {
+		if !isAbsent(v) && !isAbsent(b.Values[i]) || native && !a.at(i).nothing() && !b.at(i).nothing() {
 			return true
 		}
 	}
 	return false
 }
 
-// apply writes the values of what a pair becomes.
-func (j *join) apply(out []float64, p pair) {
+// apply writes what a pair becomes.
+func (j *join) apply(w *worker, p pair) error {
+	left, right := p.many, p.one
 	if j.swapped {
-		j.op(out, p.one.Values, p.many.Values)
-		return
+		left, right = right, left
 	}
-	j.op(out, p.many.Values, p.one.Values)
+	j.op(w.vals, left.Values, right.Values)
+	w.natives.reset()
+	if left.Histograms == nil && right.Histograms == nil {
+		return nil
+	}
+	w.natives.begin(len(w.vals))
+	return j.native.apply(&w.natives, w.vals, left, right)
 }
 
 // labels are those of what a pair becomes.
@@ -184,9 +194,6 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	if err != nil {
 		return nil, err
 	}
-	if left.native() || right.native() {
-		return nil, fmt.Errorf("%w: an operation between histograms", ErrFallback)
-	}
 	pairs, err := f.join.pairs(left, right)
 	if err != nil {
 		return nil, err
@@ -201,13 +208,35 @@ func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
+	remark, err := e.joinRemark()
+	if err != nil {
+		return nil, err
+	}
 	res, err := e.result(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if remark != nil {
+		own := annotations.New().Add(remark)
+		res.Warnings = own.Merge(res.Warnings)
+	}
 	res.include(left, right)
 	res.Peak = max(res.Peak, left.Peak, int64(left.held())+right.Peak)
 	return res, nil
+}
+
+// joinRemark is what all workers have to say, if that is one thing.
+func (e *evaluation) joinRemark() (remark error, err error) {
+	for _, w := range e.workers {
+		switch r := w.natives.remark; {
+		case r == nil:
+		case remark != nil && remark.Error() != r.Error():
+			return nil, ErrFallback // Prometheus tells the last of each step
+		default:
+			remark = r
+		}
+	}
+	return remark, nil
 }
 
 // unique reports whether no two series of the result can have the same labels.
@@ -235,7 +264,7 @@ func (e *evaluation) join(ctx context.Context, pairs []pair) {
 func (w *worker) join(pairs []pair, b *labels.Builder) error {
 	w.reset(w.e.f.grid.Steps())
 	for _, p := range pairs {
-		if !overlap(p.many.Values, p.one.Values) {
+		if !overlap(p.many, p.one) {
 			continue
 		}
 		ls, group := w.e.f.join.labels(b, p), uint64(0)
@@ -244,7 +273,9 @@ func (w *worker) join(pairs []pair, b *labels.Builder) error {
 		if err := w.e.newcomer(ls); err != nil {
 			return err
 		}
-		w.e.f.join.apply(w.vals, p)
+		if err := w.e.f.join.apply(w, p); err != nil {
+			return err
+		}
 		if w.groups != nil {
 			group = w.groups.key(ls)
 		}

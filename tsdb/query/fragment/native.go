@@ -28,6 +28,7 @@ type natives struct {
 	used    int
 	annos   annotations.Annotations
 	err     error // of an operation
+	remark  error // on an operation between series
 }
 
 // reset begins a series without histograms.
@@ -120,16 +121,6 @@ func totalSize(points []promql.HPoint) (n int) {
 	return n
 }
 
-// native reports whether there are histograms in the result.
-func (r *Result) native() bool {
-	for i := range r.Series {
-		if r.Series[i].Histograms != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // evaluateInner evaluates what functions of histograms are of, then these.
 func (f *Fragment) evaluateInner(ctx context.Context, q storage.ChunkQueryable, l Limits) (*Result, error) {
 	of, err := f.inner.Evaluate(ctx, q, l)
@@ -201,7 +192,12 @@ func (w *worker) instantNative(s column.Samples) {
 // strip leaves what Prometheus reads where only counts and sums are wanted, with
 // the counter resets that the buckets tell of.
 func (w *worker) strip(points []promql.HPoint) error {
-	hints := w.e.f.call == nil || !w.e.f.call.isChange()
+	call := w.e.f.call
+	// Hints matter where histograms are added.
+	hints := !w.e.f.direct
+	if call != nil {
+		hints = call.name == "sum_over_time" || call.name == "avg_over_time" || (hints && !call.isChange())
+	}
 	later := -1 // the histogram that is still to be stripped
 	for i := range points {
 		h := points[i].H

@@ -314,6 +314,7 @@ func (s *splitter) statistic(f *Fragment, e *parser.Call, of func(*histogram.Flo
 	if !s.histograms(f, e) {
 		return false
 	}
+	f.direct = f.direct || f.function == nil
 	f.add(statisticOp(of, !f.dropName), true)
 	return true
 }
