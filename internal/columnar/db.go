@@ -203,7 +203,7 @@ func (db *DB) open() error {
 	if db.codec, err = encoding.NewCodec(runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
-	db.metrics, db.cache = newMetrics(db.o.Signal), part.NewCache(db.o.CacheMemory)
+	db.metrics, db.cache = newMetrics(db.o.Signal), part.NewCache(db.o.CacheMemory, db.memory)
 	if db.expiries, err = db.o.Retention.expiryClasses(); err != nil {
 		return err
 	}
@@ -434,6 +434,7 @@ func (db *DB) releaseAll() error {
 	for _, m := range db.frozen {
 		m.release()
 	}
+	db.cache.Close()
 	db.memory.Close()
 	if db.manifest != nil {
 		err = db.manifest.close()

@@ -59,7 +59,8 @@
 // the next memtables with the last reference: the DB's goes when the rows are in parts, each snapshot that a
 // query took holds another. What is derived from a snapshot and kept for longer must be a copy.
 // The blocks that flushes and merges read and build take theirs from the same pool, and give it back
-// when they end. Pages, filters and dictionaries are encoded in scratch memory on the heap, which goes from one
+// when they end. The cache of what queries for a few rows have read is there, too, and queries get copies
+// of it. Pages, filters and dictionaries are encoded in scratch memory on the heap, which goes from one
 // flush or merge to the next. What nobody used for ten seconds goes to the system.
 //
 // # Locks

@@ -85,7 +85,7 @@ func (m *metrics) register(db *DB, reg prometheus.Registerer) error {
 		prometheus.NewGaugeFunc(gauge("part_rows", "Rows in live parts."), func() float64 { _, _, n := db.partTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_bytes", "Bytes in memtables."), func() float64 { n, _ := db.memTotals(); return float64(n) }),
 		prometheus.NewGaugeFunc(gauge("memtable_rows", "Rows in memtables."), func() float64 { _, n := db.memTotals(); return float64(n) }),
-		prometheus.NewGaugeFunc(gauge("slab_used_bytes", "Bytes that memtables, flushes and merges have outside of the Go heap."), func() float64 { used, _ := db.memory.Stats(); return float64(used) }),
+		prometheus.NewGaugeFunc(gauge("slab_used_bytes", "Bytes that memtables, flushes, merges and the cache of parts have outside of the Go heap."), func() float64 { used, _ := db.memory.Stats(); return float64(used) }),
 		prometheus.NewGaugeFunc(gauge("slab_idle_bytes", "Bytes outside of the Go heap that are kept for the next of them."), func() float64 { _, idle := db.memory.Stats(); return float64(idle) }),
 		prometheus.NewGaugeFunc(gauge("id_filter_bytes", "Bytes of ID filters in memory."), func() float64 { return float64(db.filterBytes.Load()) }),
 		prometheus.NewGaugeFunc(gauge("part_cache_bytes", "Bytes of parts that are kept for queries for a few rows."), func() float64 { return float64(db.cache.Size()) }),

@@ -10,11 +10,12 @@ import (
 type Pages = encoding.Pages
 
 // PageCache is what Pages may be beside: it keeps what pages in the head of a chunk unpack to, by the offset of
-// the page. What it gives and takes is read-only.
+// the page.
 type PageCache interface {
-	// Unpacked returns the n bytes of a page, nil if they are not here; again says that they
+	// Unpacked fills dst with the bytes of a page if they are here; again says that they
 	// are missed not for the first time, and should be kept.
-	Unpacked(off, n int) (b []byte, again bool)
+	Unpacked(off int, dst []byte) (found, again bool)
+	// KeepUnpacked keeps a copy of b.
 	KeepUnpacked(off int, b []byte)
 }
 

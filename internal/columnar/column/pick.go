@@ -292,18 +292,12 @@ func (p *picker) open(page *openPage, body []byte, n, total int) error {
 
 // unpack decodes a frame of n bytes, of the page at an offset in the head, unless it is kept.
 func (p *picker) unpack(off int, frame []byte, n int) ([]byte, error) {
-	again := false
+	found, again := false, false
+	b := p.a.Bytes(n + encoding.Slack)[:n]
 	if p.cache != nil && off > 0 {
-		var kept []byte
-		if kept, again = p.cache.Unpacked(off, n); kept != nil {
-			return kept, nil
+		if found, again = p.cache.Unpacked(off, b); found {
+			return b, nil
 		}
-	}
-	var b []byte
-	if again {
-		b = make([]byte, n+encoding.Slack)[:n]
-	} else {
-		b = p.a.Bytes(n + encoding.Slack)[:n]
 	}
 	if _, err := p.codec.DecodeFrame(b, frame); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package column
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,16 +19,17 @@ type keptPages struct {
 	hits   int
 }
 
-func (k *keptPages) Unpacked(off, n int) (b []byte, again bool) {
-	if b := k.kept[off]; len(b) == n && b != nil {
+func (k *keptPages) Unpacked(off int, dst []byte) (found, again bool) {
+	if b := k.kept[off]; len(b) == len(dst) && b != nil {
 		k.hits++
-		return b, false
+		copy(dst, b)
+		return true, false
 	}
 	again, k.missed[off] = k.missed[off], true
-	return nil, again
+	return false, again
 }
 
-func (k *keptPages) KeepUnpacked(off int, b []byte) { k.kept[off] = b }
+func (k *keptPages) KeepUnpacked(off int, b []byte) { k.kept[off] = bytes.Clone(b) }
 
 // TestPagesOfDictionariesAreUnpackedOnce picks rows of a dictionary of several pages time and again.
 func TestPagesOfDictionariesAreUnpackedOnce(t *testing.T) {

@@ -1,13 +1,17 @@
 package part
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
 	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
+	"belfry/internal/columnar/slab"
 
 	"github.com/stretchr/testify/require"
 )
@@ -42,12 +46,20 @@ func pickAll(r *Reader, io *IO) (values []string, err error) {
 	return values, nil
 }
 
+func nothing([]byte) {}
+
+func cachePool(t *testing.T) *slab.Pool {
+	pool := slab.NewPool(slab.Options{})
+	t.Cleanup(pool.Close)
+	return pool
+}
+
 func TestWhatIsCachedIsNotReadAgain(t *testing.T) {
 	mem, codec := write(t, 20)
 	r := open(t, mem, codec)
 	want, err := pickAll(r, &IO{Arena: &column.Arena{}})
 	require.NoError(t, err)
-	cache, first := NewCache(4<<20), int64(0)
+	cache, first := NewCache(4<<20, cachePool(t)), int64(0)
 	for n := range 4 {
 		io := &IO{Arena: &column.Arena{}, Cache: cache}
 		got, err := pickAll(r, io)
@@ -75,7 +87,7 @@ func TestWhatIsCachedIsNotReadAgain(t *testing.T) {
 func TestWholeBlocksPassTheCacheBy(t *testing.T) {
 	mem, codec := write(t, 3)
 	r := open(t, mem, codec)
-	cache := NewCache(4 << 20)
+	cache := NewCache(4<<20, cachePool(t))
 	io := &IO{Arena: &column.Arena{}, Cache: cache}
 	for i := range r.Blocks {
 		b := &r.Blocks[i]
@@ -102,7 +114,7 @@ func TestDamageIsNotCached(t *testing.T) {
 		return raw
 	}))
 	r = open(t, mem, codec)
-	cache := NewCache(4 << 20)
+	cache := NewCache(4<<20, cachePool(t))
 	io := &IO{Arena: &column.Arena{}, Cache: cache}
 	b = &r.Blocks[0]
 	for range 3 {
@@ -120,11 +132,12 @@ func TestCacheKeepsWhatIsAskedFor(t *testing.T) {
 	r := &Reader{}
 	const size, n = 1 << 10, 4000 // many times what fits
 	limit := int64(cacheShards * 8 * (size + pieceOverhead))
-	cache := NewCache(limit)
+	pool := cachePool(t)
+	cache := NewCache(limit, pool)
 	hot := 0
 	for i := range n {
 		cache.put(pieceKey{r: r, off: int64(i) * size}, make([]byte, size))
-		if b, _ := cache.get(pieceKey{r: r}, size); b != nil {
+		if found, _ := cache.get(pieceKey{r: r}, size, nothing); found {
 			hot++
 		}
 		require.LessOrEqual(t, cache.Size(), limit)
@@ -134,11 +147,54 @@ func TestCacheKeepsWhatIsAskedFor(t *testing.T) {
 		key  pieceKey
 		size int
 	}{{pieceKey{r: r, off: size}, size}, {pieceKey{r: r}, size - 1}, {pieceKey{r: &Reader{}}, size}, {pieceKey{r: r, unpacked: true}, size}} {
-		b, _ := cache.get(not.key, not.size)
-		require.Nil(t, b)
+		found, _ := cache.get(not.key, not.size, nothing)
+		require.False(t, found)
 	}
-	require.Nil(t, NewCache(0))
+	require.Nil(t, NewCache(0, pool))
 	require.Zero(t, (*Cache)(nil).Size())
+}
+
+func TestCacheGivesWhatWasPut(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	const limit = 4 << 20
+	pool := cachePool(t)
+	cache := NewCache(limit, pool)
+	readers := []*Reader{{}, {}}
+	put := map[pieceKey][]byte{}
+	found := 0
+	for range 40_000 {
+		key := pieceKey{r: readers[rnd.IntN(2)], off: int64(rnd.IntN(1500)), unpacked: rnd.IntN(2) == 0}
+		switch rnd.IntN(2000) {
+		case 0:
+			cache.Forget(key.r)
+			maps.DeleteFunc(put, func(k pieceKey, _ []byte) bool { return k.r == key.r })
+		default:
+			b, have := put[key], false
+			have, _ = cache.get(key, len(b), func(got []byte) {
+				require.True(t, bytes.Equal(b, got))
+			})
+			if have {
+				found++
+				continue
+			}
+			b = make([]byte, rnd.IntN(3000))
+			for i := range b {
+				b[i] = byte(rnd.Uint32())
+			}
+			put[key] = b
+			cache.put(key, b)
+		}
+		require.LessOrEqual(t, cache.Size(), int64(limit+limit/4))
+	}
+	require.Greater(t, found, 5000)
+	used, _ := pool.Stats()
+	require.LessOrEqual(t, used, int64(limit))
+	cache.Close()
+	used, _ = pool.Stats()
+	require.Zero(t, used)
+	cache.put(pieceKey{r: readers[0]}, []byte("late"))
+	cache.Forget(readers[0])
+	require.Zero(t, cache.Size())
 }
 
 func TestCacheIsShared(t *testing.T) {
@@ -146,7 +202,7 @@ func TestCacheIsShared(t *testing.T) {
 	r := open(t, mem, codec)
 	want, err := pickAll(r, &IO{Arena: &column.Arena{}})
 	require.NoError(t, err)
-	cache := NewCache(32 << 10) // not enough for all
+	cache := NewCache(32<<10, cachePool(t)) // not enough for all
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

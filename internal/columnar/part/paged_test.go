@@ -106,7 +106,7 @@ func TestDamageOfAPageIsNoticedByWhoReadsIt(t *testing.T) {
 		return raw
 	}))
 	r = open(t, mem, r.codec)
-	io := &IO{Arena: &column.Arena{}, Cache: NewCache(1 << 20)}
+	io := &IO{Arena: &column.Arena{}, Cache: NewCache(1<<20, cachePool(t))}
 	for range 3 {
 		_, _, err := r.PickColumn(io, b, c, []uint32{7})
 		require.NoError(t, err)

@@ -297,37 +297,33 @@ func (r *Reader) read(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, 
 	return b, nil
 }
 
-// readFew is read for a few rows: the cache may have the bytes, and keeps them. They are read-only.
+// readFew is read for a few rows: the cache may have the bytes, and keeps them.
 func (r *Reader) readFew(io *IO, off int64, n int, crc uint32, keep bool) ([]byte, error) {
-	b, err := r.cached(io, off, n, func(b []byte) bool { return crc32.Checksum(b, encoding.Castagnoli) == crc })
-	if b != nil || err != nil {
-		return b, err
-	}
-	return r.read(io, off, n, crc, keep)
-}
-
-// cached returns bytes that are good, from the cache if it has them or is to have them; nil if not.
-func (r *Reader) cached(io *IO, off int64, n int, good func([]byte) bool) ([]byte, error) {
-	if io.Cache == nil || n > maxCached {
-		return nil, nil
-	}
-	key := pieceKey{r: r, off: off}
-	if b, again := io.Cache.get(key, n); b != nil || !again {
+	var b []byte
+	found, again := r.cached(io, off, n, func(have []byte) {
+		if keep {
+			b = io.Arena.Bytes(n)
+		} else {
+			b = io.buffer(n)
+		}
+		copy(b, have)
+	})
+	if found {
 		return b, nil
 	}
-	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
-		return nil, corrupt("reference outside of the file")
+	b, err := r.read(io, off, n, crc, keep)
+	if again && err == nil {
+		io.Cache.put(pieceKey{r: r, off: off}, b)
 	}
-	b := make([]byte, n)
-	if _, err := r.f.ReadAt(b, off); err != nil {
-		return nil, fmt.Errorf("part: read: %w", err)
+	return b, err
+}
+
+// cached hands bytes of the file to use, if the cache has them; again says that it should.
+func (r *Reader) cached(io *IO, off int64, n int, use func(b []byte)) (found, again bool) {
+	if io.Cache == nil || n > maxCached {
+		return false, false
 	}
-	io.BytesRead += int64(n)
-	if !good(b) {
-		return nil, corrupt("checksum")
-	}
-	io.Cache.put(key, b)
-	return b, nil
+	return io.Cache.get(pieceKey{r: r, off: off}, n, use)
 }
 
 // ReadHead returns the lengths of the runs of the block's streams and its rows' times.
@@ -475,11 +471,11 @@ func (p ChunkPages) ReadPage(off, n int, crc uint32) ([]byte, error) {
 }
 
 // Unpacked implements column.PageCache.
-func (p ChunkPages) Unpacked(off, n int) (b []byte, again bool) {
-	if !p.few || p.IO.Cache == nil || n > maxCached {
-		return nil, false
+func (p ChunkPages) Unpacked(off int, dst []byte) (found, again bool) {
+	if !p.few || p.IO.Cache == nil || len(dst) > maxCached {
+		return false, false
 	}
-	return p.IO.Cache.get(pieceKey{p.R, p.Off + int64(off), true}, n)
+	return p.IO.Cache.get(pieceKey{p.R, p.Off + int64(off), true}, len(dst), func(b []byte) { copy(dst, b) })
 }
 
 // KeepUnpacked implements column.PageCache.
@@ -523,15 +519,27 @@ func (r *Reader) bytes(io *IO, off int64, n int) ([]byte, error) {
 	if off < 0 || n < 0 || off > r.Meta.Size-int64(n) {
 		return nil, corrupt("reference outside of the file")
 	}
-	if cap(io.buf) < n {
-		io.buf = make([]byte, max(n, 64<<10))
-	}
-	b := io.buf[:n]
+	b := io.buffer(n)
 	if _, err := r.f.ReadAt(b, off); err != nil {
 		return nil, fmt.Errorf("part: read: %w", err)
 	}
 	io.BytesRead += int64(n)
 	return b, nil
+}
+
+// minBuffer is how large the buffer of an IO is that is used time and again: one with an Arena.
+const minBuffer = 64 << 10
+
+// buffer returns the IO's buffer.
+func (io *IO) buffer(n int) []byte {
+	switch {
+	case cap(io.buf) >= n:
+	case io.Arena == nil:
+		io.buf = make([]byte, n)
+	default:
+		io.buf = make([]byte, max(n, minBuffer))
+	}
+	return io.buf[:n]
 }
 
 // probe asks a filter in the file, by reading the page that knows.
@@ -540,14 +548,20 @@ func (r *Reader) probe(io *IO, base int64, size int, hash uint64) (bool, error) 
 	if n == 0 {
 		return false, corrupt("filter")
 	}
-	page, err := r.cached(io, base+int64(off), n, func(b []byte) bool { return encoding.CheckBloomPage(b) == nil })
-	if page == nil && err == nil {
-		if page, err = r.bytes(io, base+int64(off), n); err == nil && encoding.CheckBloomPage(page) != nil {
-			err = corrupt("filter checksum")
-		}
+	may := false
+	found, again := r.cached(io, base+int64(off), n, func(page []byte) { may = encoding.ProbeBloomPage(page, hash, size) })
+	if found {
+		return may, nil
+	}
+	page, err := r.bytes(io, base+int64(off), n)
+	if err == nil && encoding.CheckBloomPage(page) != nil {
+		err = corrupt("filter checksum")
 	}
 	if err != nil {
 		return false, err
+	}
+	if again {
+		io.Cache.put(pieceKey{r: r, off: base + int64(off)}, page)
 	}
 	return encoding.ProbeBloomPage(page, hash, size), nil
 }

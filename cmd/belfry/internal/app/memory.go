@@ -12,7 +12,7 @@ import (
 // memoryShare of what the machine or container has is where the garbage
 // collector begins to work harder, so that a peak of queries gives back what it
 // took instead of standing beside the next one. What logs and traces have outside of the
-// Go heap (belfry_columnar_slab_used_bytes) is not counted: it is bounded by their memtables and merges.
+// Go heap (belfry_columnar_slab_used_bytes) is not counted: it is bounded by their memtables, merges and caches.
 const memoryShare = 0.6
 
 // limitMemory sets the Go runtime's soft limit and how much garbage it allows at
