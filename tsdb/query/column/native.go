@@ -23,7 +23,7 @@ const (
 // the sum as in a chunk of floats.
 type nativeDecoder struct {
 	padded []byte
-	layout histogram.FloatHistogram // with the buckets that all samples have
+	layout histogram.FloatHistogram // with the buckets that all samples have, and memory for them
 	state  []counter                // of the buckets
 }
 
@@ -35,9 +35,9 @@ func (c *counter) next(dod int64) {
 	c.value += c.delta
 }
 
-// append appends the samples of a chunk. It returns false, and does nothing, for a
-// schema that it does not know.
-func (d *nativeDecoder) append(dst []promql.HPoint, pool *histogramPool, chunk []byte) ([]promql.HPoint, bool, error) {
+// append appends the samples of a chunk from mint to maxt. It returns false, and does
+// nothing, for a schema that it does not know.
+func (d *nativeDecoder) append(dst []promql.HPoint, pool *histogramPool, chunk []byte, mint, maxt int64) ([]promql.HPoint, bool, error) {
 	if len(chunk) < nativeHeader {
 		return dst, true, errCorrupt
 	}
@@ -76,6 +76,16 @@ func (d *nativeDecoder) append(dst []promql.HPoint, pool *histogramPool, chunk [
 			if r, ok = sum.next(r); !ok {
 				return dst, true, errCorrupt
 			}
+		}
+		if t.value > maxt {
+			return dst, true, nil
+		}
+		if t.value < mint {
+			if i == 0 || !value.IsStaleNaN(math.Float64frombits(sum.bits)) {
+				r = d.skip(r, i == 0)
+			}
+			hint = histogram.NotCounterReset
+			continue
 		}
 		h := pool.get()
 		had := room(h)
@@ -170,9 +180,17 @@ func (d *nativeDecoder) buckets(h *histogram.FloatHistogram, r bits, first bool)
 	l := &d.layout
 	h.Schema, h.ZeroThreshold, h.CustomValues = l.Schema, l.ZeroThreshold, l.CustomValues
 	h.PositiveSpans, h.NegativeSpans = append(h.PositiveSpans[:0], l.PositiveSpans...), append(h.NegativeSpans[:0], l.NegativeSpans...)
-	positive := len(l.PositiveBuckets)
-	h.PositiveBuckets = grow(h.PositiveBuckets, uint64(positive))
+	h.PositiveBuckets = grow(h.PositiveBuckets, uint64(len(l.PositiveBuckets)))
 	h.NegativeBuckets = grow(h.NegativeBuckets, uint64(len(l.NegativeBuckets)))
+	return d.read(h, r, first)
+}
+
+// skip reads the buckets of a sample that nobody wants.
+func (d *nativeDecoder) skip(r bits, first bool) bits { return d.read(&d.layout, r, first) }
+
+// read reads the buckets of a sample to those of h.
+func (d *nativeDecoder) read(h *histogram.FloatHistogram, r bits, first bool) bits {
+	positive := len(h.PositiveBuckets)
 	if first {
 		r = firstBuckets(h.PositiveBuckets, d.state[:positive], r)
 		return firstBuckets(h.NegativeBuckets, d.state[positive:], r)

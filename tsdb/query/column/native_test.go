@@ -3,6 +3,7 @@ package column
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,10 +106,19 @@ func TestNativeDecodesEveryBit(t *testing.T) {
 				layout.CounterResetHint = hint
 				c := encodeNative(t, rng, layout, n)
 				pool.reset()
-				got, known, err := d.append(nil, &pool, c.Bytes())
+				got, known, err := d.append(nil, &pool, c.Bytes(), math.MinInt64, math.MaxInt64)
 				require.NoError(t, err)
 				require.True(t, known)
-				requireSameHistograms(t, viaIterator(t, c), got)
+				want := viaIterator(t, c)
+				requireSameHistograms(t, want, got)
+
+				if n > 2 { // some of them only
+					from, to := n/3, n-n/4-1
+					pool.reset()
+					got, _, err = d.append(nil, &pool, c.Bytes(), want[from].T, want[to].T)
+					require.NoError(t, err)
+					requireSameHistograms(t, want[from:to+1], got)
+				}
 			}
 		}
 	}
@@ -140,9 +150,12 @@ func FuzzNative(f *testing.F) {
 			d    nativeDecoder
 			pool histogramPool
 		)
-		got, known, err := d.append(nil, &pool, data)
+		got, known, err := d.append(nil, &pool, data, math.MinInt64, math.MaxInt64)
 		if err != nil || !known || len(data) < nativeHeader {
 			return
+		}
+		if math.IsNaN(d.layout.ZeroThreshold) || slices.ContainsFunc(d.layout.CustomValues, math.IsNaN) {
+			return // not equal to itself
 		}
 		chunk, err := chunkenc.FromData(chunkenc.EncHistogram, data)
 		require.NoError(t, err)
@@ -160,7 +173,7 @@ func BenchmarkNative(b *testing.B) {
 		)
 		for b.Loop() {
 			pool.reset()
-			dst, _, _ = d.append(dst[:0], &pool, c.Bytes())
+			dst, _, _ = d.append(dst[:0], &pool, c.Bytes(), math.MinInt64, math.MaxInt64)
 		}
 	})
 	b.Run("iterator", func(b *testing.B) {

@@ -76,13 +76,13 @@ func (r *Reader) read(s storage.ChunkSeries, mint, maxt int64) error {
 	}
 	switch s := s.(type) {
 	case tsdb.SampleReader:
-		return r.readSamples(s)
+		return r.readSamples(s, mint, maxt)
 	case tsdb.SeriesParts:
 		return r.readParts(s.Parts(), mint, maxt)
 	}
 	r.chunks = s.Iterator(r.chunks)
 	for r.chunks.Next() {
-		if err := r.appendChunk(r.chunks.At().Chunk); err != nil {
+		if err := r.appendChunk(r.chunks.At().Chunk, mint, maxt); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (r *Reader) read(s storage.ChunkSeries, mint, maxt int64) error {
 }
 
 // readSamples reads a series that encodes chunks only for who wants them.
-func (r *Reader) readSamples(s tsdb.SampleReader) error {
+func (r *Reader) readSamples(s tsdb.SampleReader, mint, maxt int64) error {
 	all, ok, err := s.Chunks()
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (r *Reader) readSamples(s tsdb.SampleReader) error {
 		return r.appendSamples()
 	}
 	for _, c := range all {
-		if err := r.appendChunk(c); err != nil {
+		if err := r.appendChunk(c, mint, maxt); err != nil {
 			return err
 		}
 	}
@@ -179,10 +179,10 @@ func (s *Samples) last() int64 {
 }
 
 // appendChunk appends the samples of a chunk, which have to be after all others.
-func (r *Reader) appendChunk(c chunkenc.Chunk) error {
+func (r *Reader) appendChunk(c chunkenc.Chunk, mint, maxt int64) error {
 	before := Samples{r.floats, r.histograms}
 	last := before.last()
-	if err := r.decode(c); err != nil {
+	if err := r.decode(c, mint, maxt); err != nil {
 		return err
 	}
 	added := Samples{r.floats[len(before.Floats):], r.histograms[len(before.Histograms):]}
@@ -192,7 +192,7 @@ func (r *Reader) appendChunk(c chunkenc.Chunk) error {
 	return nil
 }
 
-func (r *Reader) decode(c chunkenc.Chunk) error {
+func (r *Reader) decode(c chunkenc.Chunk, mint, maxt int64) error {
 	// The head's chunks hide, in their iterator, samples whose commit is under
 	// way. Where they hide none it is the encoding's own, and the bytes hold
 	// the same samples.
@@ -209,7 +209,7 @@ func (r *Reader) decode(c chunkenc.Chunk) error {
 			known bool
 			err   error
 		)
-		if r.histograms, known, err = r.native.append(r.histograms, &r.pool, c.Bytes()); err != nil {
+		if r.histograms, known, err = r.native.append(r.histograms, &r.pool, c.Bytes(), mint, maxt); err != nil {
 			return fmt.Errorf("decode chunk of histograms: %w", err)
 		}
 		if known {

@@ -488,13 +488,18 @@ func withoutStale(points []promql.FPoint) []promql.FPoint {
 }
 
 // result joins what the workers have.
-func (e *evaluation) result(ctx context.Context) (*Result, error) {
+func (e *evaluation) result(ctx context.Context) (res *Result, err error) {
+	defer func() {
+		if r := recover(); r != nil { // of arithmetic on histograms that are none
+			res, err = nil, fmt.Errorf("%w: %v", ErrFallback, r)
+		}
+	}()
 	if e.f.function != nil {
 		if err := e.classic(ctx); err != nil {
 			return nil, err
 		}
 	}
-	res := &Result{Grid: e.f.grid, Warnings: e.annos}
+	res = &Result{Grid: e.f.grid, Warnings: e.annos}
 	for _, w := range e.workers {
 		res.Samples += w.samples
 		res.Read += w.decoded
@@ -506,7 +511,6 @@ func (e *evaluation) result(ctx context.Context) (*Result, error) {
 		res.Warnings.Merge(w.annos)
 		res.Series = append(res.Series, w.out...)
 	}
-	var err error
 	switch {
 	case e.f.agg == nil:
 	case e.f.agg.collects():
