@@ -22,10 +22,10 @@
 //
 // Native histograms are decoded a series at a time into memory that the next series
 // uses again. Those of a window that have the same buckets are subtracted bucket by
-// bucket, and those of a group added bucket by bucket, into one array for all steps;
-// what differs in its schema, zero bucket or custom bounds goes through Prometheus'
-// arithmetic. Where the order in which histograms are added changes more than
-// rounding, the query falls back.
+// bucket, and those of a group added bucket by bucket, into an array for all steps of
+// each schema, zero bucket and custom bounds; what differs in these goes through
+// Prometheus' arithmetic. Where the order in which histograms are added changes more
+// than rounding, the query falls back.
 //
 // A fragment that is evaluated again and again near the present reads nothing:
 // Tails keeps its series' newest samples and follows what is appended to them,

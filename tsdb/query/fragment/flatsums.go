@@ -19,7 +19,7 @@ type flatSums struct {
 	negative []int32
 
 	sum, comp []float64 // rows of width(); comp is what is lost to rounding
-	scalars   []flatScalars
+	steps     []flatStep
 
 	// runs say which buckets of a histogram with these spans go where.
 	runs                        []flatRun
@@ -27,14 +27,20 @@ type flatSums struct {
 	known                       bool
 }
 
-// flatScalars are what a sum has beside its buckets.
-type flatScalars struct{ count, countComp, sum, sumComp, zero, zeroComp float64 }
+// flatStep is what a sum has beside its buckets.
+type flatStep struct {
+	n                                              uint32 // histograms
+	count, countComp, sum, sumComp, zero, zeroComp float64
+}
+
+// flatStepSize is what it takes, in samples.
+const flatStepSize = 4
 
 // flatRun is buckets that follow each other in a histogram and in the columns.
 type flatRun struct{ from, to, column int }
 
 func newFlatSums(h *histogram.FloatHistogram, steps int) *flatSums {
-	return &flatSums{schema: h.Schema, zero: h.ZeroThreshold, custom: h.CustomValues, scalars: make([]flatScalars, steps)}
+	return &flatSums{schema: h.Schema, zero: h.ZeroThreshold, custom: h.CustomValues, steps: make([]flatStep, steps)}
 }
 
 func (f *flatSums) width() int { return len(f.positive) + len(f.negative) }
@@ -49,7 +55,8 @@ func (f *flatSums) add(step int, h *histogram.FloatHistogram) (more int) {
 	if !f.known || !slices.Equal(f.positiveSpans, h.PositiveSpans) || !slices.Equal(f.negativeSpan, h.NegativeSpans) {
 		more = f.locate(h)
 	}
-	s := &f.scalars[step]
+	s := &f.steps[step]
+	s.n++
 	s.count, s.countComp = kahansum.Inc(h.Count, s.count, s.countComp)
 	s.sum, s.sumComp = kahansum.Inc(h.Sum, s.sum, s.sumComp)
 	s.zero, s.zeroComp = kahansum.Inc(h.ZeroCount, s.zero, s.zeroComp)
@@ -87,7 +94,7 @@ func incAll(sum, comp, values []float64) {
 
 // addComp adds what a sum that was added has lost to rounding.
 func (f *flatSums) addComp(step int, comp *histogram.FloatHistogram) {
-	s := &f.scalars[step]
+	s := &f.steps[step]
 	for _, c := range []struct {
 		sum  float64
 		comp *float64
@@ -118,7 +125,7 @@ func (f *flatSums) locate(h *histogram.FloatHistogram) (more int) {
 	if len(positive) > len(f.positive) || len(negative) > len(f.negative) {
 		had := f.width()
 		f.widen(positive, negative)
-		more = (f.width() - had) * len(f.scalars)
+		more = (f.width() - had) * len(f.steps)
 	}
 	f.positiveSpans, f.negativeSpan = append(f.positiveSpans[:0], h.PositiveSpans...), append(f.negativeSpan[:0], h.NegativeSpans...)
 	f.runs = runsOf(f.runs[:0], f.positive, h.PositiveSpans, 0, 0)
@@ -204,8 +211,8 @@ func (f *flatSums) widen(positive, negative []int32) {
 		}
 	}
 	width := len(positive) + len(negative)
-	sum, comp := make([]float64, width*len(f.scalars)), make([]float64, width*len(f.scalars))
-	for step := range f.scalars {
+	sum, comp := make([]float64, width*len(f.steps)), make([]float64, width*len(f.steps))
+	for step := range f.steps {
 		from, to := step*len(places), step*width
 		for i, place := range places {
 			sum[to+place], comp[to+place] = f.sum[from+i], f.comp[from+i]
@@ -217,7 +224,7 @@ func (f *flatSums) widen(positive, negative []int32) {
 // histograms returns the sum at a step, and what it has lost to rounding. Both are
 // the caller's.
 func (f *flatSums) histograms(step int) (sum, comp *histogram.FloatHistogram) {
-	s := &f.scalars[step]
+	s := &f.steps[step]
 	row := step * f.width()
 	make1 := func(values []float64, count, total, zero float64) *histogram.FloatHistogram {
 		values = slices.Clone(values[row : row+f.width()])

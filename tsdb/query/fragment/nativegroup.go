@@ -20,25 +20,29 @@ func (a *aggregation) ignoresHistograms() bool {
 }
 
 // nativeSums are the sums of a group's native histograms, step by step. Those that
-// have the schema, the zero bucket and the custom bounds of the first lie in one
-// array; others are added by Prometheus' arithmetic, and to the former at the end.
+// have the same schema, zero bucket and custom bounds are added to one array, and these
+// arrays by Prometheus' arithmetic at the end: clients choose the schema by what they
+// have observed, so a group has a few of them. With more than that, the others are
+// added by that arithmetic at once.
 type nativeSums struct {
 	steps []nativeStep
-	flat  *flatSums // nil until there is a histogram
+	flats []*flatSums
 }
+
+// maxFlats is how many arrays a group has.
+const maxFlats = 8
 
 // nativeStep is the sum of one step.
 type nativeStep struct {
 	n      uint32 // histograms
-	flat   uint32 // those among them that are in the array
 	kinds  uint8
 	hint   histogram.CounterResetHint
 	custom []float64 // the bounds of the first with custom buckets
 
-	// rest is the sum of the others, and restComp what it has lost to rounding.
-	// Both are nil if there are none.
+	// rest is the sum of those that are in no array, and restComp what it has lost to
+	// rounding. Both are nil if there are none.
 	rest, restComp *histogram.FloatHistogram
-	// Of the others, the zero thresholds and the first bucket beside zero, in the
+	// Of these, the zero thresholds and the first bucket beside zero, in the
 	// coarsest schema.
 	leastZero, greatestZero float64
 	lowest                  int32
@@ -84,12 +88,8 @@ func (s *nativeSums) add(step int, h *histogram.FloatHistogram) (more int) {
 	if st.mixed() {
 		return 0 // there will be no result
 	}
-	if s.flat == nil {
-		s.flat = newFlatSums(h, len(s.steps))
-	}
-	if s.flat.fits(h) {
-		st.flat++
-		return s.flat.add(step, h)
+	if flat, more := s.flatOf(h); flat != nil {
+		return more + flat.add(step, h)
 	}
 	if st.rest == nil {
 		more = sampleSize(h)
@@ -97,6 +97,22 @@ func (s *nativeSums) add(step int, h *histogram.FloatHistogram) (more int) {
 	}
 	st.addRest(h, nil)
 	return more
+}
+
+// flatOf returns the array that a histogram is added to, nil if there is none, and how
+// many more samples are in memory.
+func (s *nativeSums) flatOf(h *histogram.FloatHistogram) (flat *flatSums, more int) {
+	for _, flat := range s.flats {
+		if flat.fits(h) {
+			return flat, 0
+		}
+	}
+	if len(s.flats) == maxFlats {
+		return nil, 0
+	}
+	flat = newFlatSums(h, len(s.steps))
+	s.flats = append(s.flats, flat)
+	return flat, flatStepSize * len(s.steps)
 }
 
 // count takes note of a histogram that is added.
@@ -146,7 +162,7 @@ func joinHints(a, b histogram.CounterResetHint) histogram.CounterResetHint {
 }
 
 // addRest adds a histogram, and what it has lost to rounding, nil for nothing, to
-// those that are not in the array. The first that is added is kept.
+// those that are in no array. The first that is added is kept.
 func (st *nativeStep) addRest(h, comp *histogram.FloatHistogram) {
 	lowest := lowestBucket(h)
 	if st.rest == nil {
@@ -191,21 +207,24 @@ func (s *nativeSums) merge(other *nativeSums) {
 			st.leastZero, st.greatestZero = min(st.leastZero, o.leastZero), max(st.greatestZero, o.greatestZero)
 			st.lowest = min(st.lowest, o.lowest)
 		}
-		if o.flat == 0 {
-			continue
-		}
-		sum, comp := other.flat.histograms(step)
-		if s.flat == nil {
-			s.flat = newFlatSums(sum, len(s.steps))
-		}
-		if s.flat.fits(sum) {
-			st.flat += o.flat
-			s.flat.add(step, sum)
-			s.flat.addComp(step, comp)
-		} else {
-			st.addRest(sum, comp)
+		for _, flat := range other.flats {
+			if flat.steps[step].n > 0 {
+				s.mergeFlat(step, flat)
+			}
 		}
 	}
+}
+
+// mergeFlat adds a sum of an array of another worker.
+func (s *nativeSums) mergeFlat(step int, other *flatSums) {
+	sum, comp := other.histograms(step)
+	flat, _ := s.flatOf(sum)
+	if flat == nil {
+		s.steps[step].addRest(sum, comp)
+		return
+	}
+	flat.add(step, sum)
+	flat.addComp(step, comp)
 }
 
 // finish returns the result at each step, given how many floats there are, and
@@ -252,38 +271,31 @@ var errOrder = fmt.Errorf("%w: the order of histograms matters", ErrFallback)
 
 // sum is the sum at a step, or the mean.
 func (s *nativeSums) sum(step int, mean bool) (*histogram.FloatHistogram, error) {
-	st := &s.steps[step]
-	sum, comp := st.rest, st.restComp
-	if st.flat > 0 {
-		sum, comp = s.flat.histograms(step)
-		if st.rest != nil {
-			flat := nativeStep{kinds: st.kinds}
-			flat.addRest(sum, comp)
-			flat.leastZero, flat.greatestZero = min(flat.leastZero, st.leastZero), max(flat.greatestZero, st.greatestZero)
-			flat.lowest = min(flat.lowest, st.lowest)
-			flat.addRest(st.rest, st.restComp)
-			sum, comp, st = flat.rest, flat.restComp, &flat
+	st := s.steps[step] // the others are added to a copy
+	for _, flat := range s.flats {
+		if flat.steps[step].n > 0 {
+			st.addRest(flat.histograms(step))
 		}
 	}
+	sum, comp := st.rest, st.restComp
 	// A zero bucket that grows into others takes these in as a whole, and which they
 	// are depends on what was added before.
-	if st.rest != nil && st.leastZero != st.greatestZero && boundOf(st.lowest) < st.greatestZero {
+	if st.leastZero != st.greatestZero && boundOf(st.lowest) < st.greatestZero {
 		return nil, errOrder
 	}
-	hint, n := s.steps[step].hint, s.steps[step].n
 	if mean {
-		if n > 1 && !finite(sum) {
+		if st.n > 1 && !finite(sum) {
 			return nil, fmt.Errorf("%w: the sum of a mean is too large", ErrFallback)
 		}
-		sum.Div(float64(n))
+		sum.Div(float64(st.n))
 		if comp != nil {
-			comp.Div(float64(n))
+			comp.Div(float64(st.n))
 		}
 	}
 	if comp != nil {
 		sum, _, _, _ = sum.Add(comp)
 	}
-	sum.CounterResetHint = hint
+	sum.CounterResetHint = st.hint
 	return sum.Compact(0), nil
 }
 
