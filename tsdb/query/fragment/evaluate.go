@@ -187,6 +187,25 @@ func (e *evaluation) run(ctx context.Context, set storage.ChunkSeriesSet) {
 	wg.Wait()
 }
 
+// spread calls f for all of n things that are there already, a batch at a time: one
+// worker where there are few, always the same ones for the same things.
+func (e *evaluation) spread(ctx context.Context, n int, f func(w *worker, from, to int) error) {
+	workers, size := 1, e.limits.Batch
+	if n >= size {
+		workers = e.limits.Workers
+	}
+	var wg sync.WaitGroup
+	for k := range workers {
+		w := e.newWorker()
+		wg.Go(func() {
+			for from := k * size; from < n && ctx.Err() == nil; from += workers * size {
+				w.guard(func() error { return f(w, from, min(from+size, n)) })
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // batch is series that follow each other in the store's order.
 type batch struct {
 	first  int

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -244,21 +243,9 @@ func (j *join) unique(f *Fragment) bool { return !j.many && (j.dropName || !f.dr
 
 // join evaluates the pairs, which many workers share.
 func (e *evaluation) join(ctx context.Context, pairs []pair) {
-	workers := 1
-	if len(pairs) >= e.limits.Batch {
-		workers = e.limits.Workers
-	}
-	var wg sync.WaitGroup
-	for k := range workers {
-		w := e.newWorker()
-		wg.Go(func() {
-			builder := labels.NewBuilder(labels.EmptyLabels())
-			for from := k * e.limits.Batch; from < len(pairs) && ctx.Err() == nil; from += workers * e.limits.Batch {
-				w.guard(func() error { return w.join(pairs[from:min(from+e.limits.Batch, len(pairs))], builder) })
-			}
-		})
-	}
-	wg.Wait()
+	e.spread(ctx, len(pairs), func(w *worker, from, to int) error {
+		return w.join(pairs[from:to], labels.NewBuilder(labels.EmptyLabels()))
+	})
 }
 
 func (w *worker) join(pairs []pair, b *labels.Builder) error {

@@ -3,7 +3,6 @@ package fragment
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -150,20 +149,7 @@ func (f *Fragment) evaluateSeries(ctx context.Context, series []Series, l Limits
 	if err := e.hold(held); err != nil {
 		return nil, err
 	}
-	workers := 1
-	if len(series) >= l.Batch {
-		workers = l.Workers
-	}
-	var wg sync.WaitGroup
-	for k := range workers {
-		w := e.newWorker()
-		wg.Go(func() {
-			for from := k * l.Batch; from < len(series) && ctx.Err() == nil; from += workers * l.Batch {
-				w.guard(func() error { return w.fromSeries(series[from:min(from+l.Batch, len(series))]) })
-			}
-		})
-	}
-	wg.Wait()
+	e.spread(ctx, len(series), func(w *worker, from, to int) error { return w.fromSeries(series[from:to]) })
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -210,20 +209,7 @@ func (t *tail) evaluate(ctx context.Context, f *Fragment, l Limits) (*Result, er
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	e := &evaluation{f: f, limits: l, cancel: cancel, unique: true}
-	workers := 1
-	if len(t.series) >= l.Batch {
-		workers = l.Workers
-	}
-	var wg sync.WaitGroup
-	for k := range workers {
-		w := e.newWorker()
-		wg.Go(func() {
-			for from := k * l.Batch; from < len(t.series); from += workers * l.Batch {
-				w.guard(func() error { return w.fromTail(ctx, t, from, min(from+l.Batch, len(t.series))) })
-			}
-		})
-	}
-	wg.Wait()
+	e.spread(ctx, len(t.series), func(w *worker, from, to int) error { return w.fromTail(ctx, t, from, to) })
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
