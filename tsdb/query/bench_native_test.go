@@ -83,10 +83,7 @@ func BenchmarkNatives(b *testing.B) {
 			b.Run(q.name+"/"+engine.name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					query, err := engine.NewRangeQuery(context.Background(), s, nil, q.expr, time.UnixMilli(0), time.UnixMilli(benchScrapes*15_000), 15*time.Second)
-					require.NoError(b, err)
-					require.NoError(b, query.Exec(context.Background()).Err)
-					query.Close()
+					askRange(b, engine, s, q.expr, time.UnixMilli(0), time.UnixMilli(benchScrapes*15_000))
 				}
 			})
 		}
@@ -105,9 +102,7 @@ func BenchmarkNativeRefresh(b *testing.B) {
 		now := scrape()
 		ask := func(shift int64) {
 			end := time.UnixMilli(now/15_000*15_000 + shift)
-			q, err := e.NewRangeQuery(context.Background(), s, nil, expr.expr, end.Add(-15*time.Minute), end, 15*time.Second)
-			require.NoError(b, err)
-			require.NoError(b, q.Exec(context.Background()).Err)
+			askRange(b, e, s, expr.expr, end.Add(-15*time.Minute), end)
 		}
 		b.Run(expr.name+"/cold", func(b *testing.B) {
 			for i := int64(1); b.Loop(); i++ {

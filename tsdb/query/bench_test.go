@@ -103,14 +103,19 @@ func BenchmarkFleet(b *testing.B) {
 			b.Run(q.name+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					query, err := e.NewRangeQuery(context.Background(), s, nil, q.expr, time.UnixMilli(0), time.UnixMilli(benchScrapes*15_000), 15*time.Second)
-					require.NoError(b, err)
-					require.NoError(b, query.Exec(context.Background()).Err)
-					query.Close()
+					askRange(b, e, s, q.expr, time.UnixMilli(0), time.UnixMilli(benchScrapes*15_000))
 				}
 			})
 		}
 	}
+}
+
+// askRange asks for a range by 15 s.
+func askRange(b *testing.B, e promql.QueryEngine, s storage.Queryable, expr string, from, to time.Time) {
+	q, err := e.NewRangeQuery(context.Background(), s, nil, expr, from, to, 15*time.Second)
+	require.NoError(b, err)
+	defer q.Close()
+	require.NoError(b, q.Exec(context.Background()).Err)
 }
 
 // BenchmarkRefresh asks for an hour by 15 s over the fleet: cold, for steps that
@@ -131,9 +136,7 @@ func BenchmarkRefresh(b *testing.B) {
 			now := int64(0)
 			ask := func(shift int64) {
 				end := time.UnixMilli(now/15_000*15_000 + shift)
-				q, err := e.NewRangeQuery(context.Background(), s, nil, expr.expr, end.Add(-15*time.Minute), end, 15*time.Second)
-				require.NoError(b, err)
-				require.NoError(b, q.Exec(context.Background()).Err)
+				askRange(b, e, s, expr.expr, end.Add(-15*time.Minute), end)
 			}
 			now = scrape()
 			if !tails {
