@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"belfry/internal/columnar/column"
 	"belfry/internal/columnar/encoding"
 	"belfry/internal/columnar/part"
 	"belfry/internal/fault"
@@ -146,16 +145,8 @@ func (s *headSearch) findInParts() {
 // places returns where a part has rows of a group, the head first. A part that turns out to be
 // damaged is taken out of service.
 func (s *headSearch) places(h *partHandle, hash uint64) ([]part.Place, error) {
-	col := h.r.FindColumn(s.db.o.columnKey(s.db.o.Grouping.ID).Name, column.ID)
-	if col < 0 {
-		return nil, nil
-	}
 	io := part.IO{Cache: s.db.cache}
-	may, err := h.r.MayHaveHash(&io, col, hash)
-	var places []part.Place
-	if err == nil && may {
-		places, err = h.r.FindHash(&io, col, hash, nil)
-	}
+	places, err := h.groupPlaces(&io, hash)
 	s.stats.BytesRead += io.BytesRead
 	if err != nil && isCorrupt(err) {
 		s.stats.Damaged++

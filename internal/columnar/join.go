@@ -280,23 +280,23 @@ func (db *DB) liveParts(tenant string) (held []*partHandle, release func()) {
 // cannot be read may.
 func (db *DB) anyHas(io *part.IO, parts []*partHandle, hash uint64) bool {
 	for _, h := range parts {
-		col := h.groupColumn()
-		if col < 0 {
-			continue
+		if places, err := h.groupPlaces(io, hash); err != nil || len(places) > 0 {
+			return true
 		}
-		may, err := h.r.MayHaveHash(io, col, hash)
-		if err == nil && !may {
-			continue
-		}
-		if err == nil {
-			var places []part.Place
-			if places, err = h.r.FindHash(io, col, hash, nil); err == nil && len(places) == 0 {
-				continue
-			}
-		}
-		return true
 	}
 	return false
+}
+
+// groupPlaces returns where the part may have rows of a group, the head first.
+func (h *partHandle) groupPlaces(io *part.IO, hash uint64) ([]part.Place, error) {
+	col := h.groupColumn()
+	if col < 0 {
+		return nil, nil
+	}
+	if may, err := h.r.MayHaveHash(io, col, hash); err != nil || !may {
+		return nil, err
+	}
+	return h.r.FindHash(io, col, hash, nil)
 }
 
 // groupColumn returns the part's column of group IDs, -1 if it has none.

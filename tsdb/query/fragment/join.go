@@ -180,16 +180,20 @@ func (j *join) labels(b *labels.Builder, p pair) labels.Labels {
 	return b.Labels()
 }
 
+// evaluateBoth evaluates two fragments, one after the other; what the first holds counts against the limit of the second.
+func evaluateBoth(ctx context.Context, q storage.ChunkQueryable, l Limits, a, b *Fragment) (left, right *Result, err error) {
+	if left, err = a.Evaluate(ctx, q, l); err != nil {
+		return nil, nil, err
+	}
+	l.MaxSamples -= left.held()
+	right, err = b.Evaluate(ctx, q, l)
+	return left, right, err
+}
+
 // evaluateJoin evaluates both sides, one after the other, then what is made of
 // them.
 func (f *Fragment) evaluateJoin(ctx context.Context, q storage.ChunkQueryable, l Limits) (*Result, error) {
-	left, err := f.join.left.Evaluate(ctx, q, l)
-	if err != nil {
-		return nil, err
-	}
-	rest := l
-	rest.MaxSamples -= left.held()
-	right, err := f.join.right.Evaluate(ctx, q, rest)
+	left, right, err := evaluateBoth(ctx, q, l, f.join.left, f.join.right)
 	if err != nil {
 		return nil, err
 	}

@@ -118,13 +118,7 @@ func (s *Series) fill(from *Series) {
 
 // evaluateSets evaluates both sides, one after the other, then what is left of them.
 func (f *Fragment) evaluateSets(ctx context.Context, q storage.ChunkQueryable, l Limits) (*Result, error) {
-	left, err := f.sets.left.Evaluate(ctx, q, l)
-	if err != nil {
-		return nil, err
-	}
-	rest := l
-	rest.MaxSamples -= left.held()
-	right, err := f.sets.right.Evaluate(ctx, q, rest)
+	left, right, err := evaluateBoth(ctx, q, l, f.sets.left, f.sets.right)
 	if err != nil {
 		return nil, err
 	}
