@@ -1,7 +1,6 @@
 package query
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -24,36 +23,22 @@ func nativeFleet(b *testing.B, s storage.Storage) func() int64 {
 	b.Helper()
 	rng := rand.New(rand.NewPCG(1, 1))
 	series := make([]labels.Labels, benchNatives)
-	refs := make([]storage.SeriesRef, benchNatives)
 	made := make([]*nativeSeries, benchNatives)
 	for i := range series {
 		series[i] = labels.FromStrings("__name__", "latency_seconds", "service", fmt.Sprintf("service-%02d", i%20), "pod", fmt.Sprintf("pod-%d", i/4), "route", fmt.Sprintf("/api/%d", i%4))
 		made[i] = &nativeSeries{Rand: rng, integers: true, h: histogram.FloatHistogram{Schema: 3, ZeroThreshold: math.Ldexp(1, -128)}, counts: map[int32]float64{}}
 	}
-	at := int64(-15_000)
-	scrape := func() int64 {
-		at += 15_000
-		app := s.AppenderV2(context.Background())
-		for i, ls := range series {
-			g := made[i]
-			for range 20 + rng.IntN(20) {
-				n := float64(1 + rng.IntN(9))
-				g.counts[int32(rng.NormFloat64()*4)+int32(i%7)-30] += n
-				g.h.Count += n
-				g.h.Sum += n * rng.Float64()
-			}
-			h, _ := g.sample()
-			ref, err := app.Append(refs[i], ls, 0, at, 0, h, nil, storage.AOptions{})
-			require.NoError(b, err)
-			refs[i] = ref
+	return scrapes(b, s, series, func(i int) (float64, *histogram.Histogram) {
+		g := made[i]
+		for range 20 + rng.IntN(20) {
+			n := float64(1 + rng.IntN(9))
+			g.counts[int32(rng.NormFloat64()*4)+int32(i%7)-30] += n
+			g.h.Count += n
+			g.h.Sum += n * rng.Float64()
 		}
-		require.NoError(b, app.Commit())
-		return at
-	}
-	for range benchScrapes {
-		scrape()
-	}
-	return scrape
+		h, _ := g.sample()
+		return 0, h
+	})
 }
 
 func nativeQueries() []fleetQuery {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
@@ -47,15 +48,24 @@ func fleet(b *testing.B, s storage.Storage) func() int64 {
 		}
 		series = append(series, lb.Labels())
 	}
-	refs := make([]storage.SeriesRef, len(series))
 	vals := make([]float64, len(series))
+	return scrapes(b, s, series, func(i int) (float64, *histogram.Histogram) {
+		vals[i] += float64(rng.IntN(20))
+		return vals[i], nil
+	})
+}
+
+// scrapes appends benchScrapes samples of each series, and returns what appends one more.
+func scrapes(b *testing.B, s storage.Storage, series []labels.Labels, sample func(i int) (float64, *histogram.Histogram)) func() int64 {
+	b.Helper()
+	refs := make([]storage.SeriesRef, len(series))
 	at := int64(-15_000)
 	scrape := func() int64 {
 		at += 15_000
 		app := s.AppenderV2(context.Background())
 		for i, ls := range series {
-			vals[i] += float64(rng.IntN(20))
-			ref, err := app.Append(refs[i], ls, 0, at, vals[i], nil, nil, storage.AOptions{})
+			v, h := sample(i)
+			ref, err := app.Append(refs[i], ls, 0, at, v, h, nil, storage.AOptions{})
 			require.NoError(b, err)
 			refs[i] = ref
 		}
